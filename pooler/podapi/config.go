@@ -1,0 +1,136 @@
+package podapi
+
+// Version is the format of Config and State that this package speaks.
+const Version = 1
+
+// Paths of the control port.
+const (
+	PathConfig = "/v1/config" // PUT a Config; answers Applied, 409 for one older than what runs, 422 for one that makes no sense
+	PathState  = "/v1/state"  // GET answers State
+)
+
+// MaxConfigBytes bounds a Config on the wire; a ConfigMap cannot hold more either.
+const MaxConfigBytes = 1 << 20
+
+// ConfigKey is the key of the Config in the pool's ConfigMap, and the name of its file in a pod.
+const ConfigKey = "config.json"
+
+// Protocols of a Destination.
+const ProtocolPostgreSQL = "PostgreSQL"
+
+// Pool modes of PostgreSQL.
+const (
+	PoolModeTransaction = "Transaction"
+	PoolModeSession     = "Session"
+)
+
+// Modes of TLS towards clients (Listener.TLS) and towards servers (Destination.TLS).
+const (
+	ListenerTLSDisabled = "Disabled" // also the empty mode
+	ListenerTLSOptional = "Optional"
+	ListenerTLSRequired = "Required"
+	ListenerTLSMutual   = "Mutual"
+
+	ServerTLSDisable    = "Disable" // also the empty mode
+	ServerTLSPrefer     = "Prefer"
+	ServerTLSRequire    = "Require"
+	ServerTLSVerifyCA   = "VerifyCA"
+	ServerTLSVerifyFull = "VerifyFull"
+)
+
+// Unlimited is the value of Share.MaxWaiting for no bound.
+const Unlimited = -1
+
+// Config is everything that the pods of one ConnectionPool need to know.
+type Config struct {
+	Version    int    `json:"version"`
+	Pool       string `json:"pool"`       // namespace/name
+	Generation int64  `json:"generation"` // of the ConnectionPool that this was rendered from
+	Ledger     int64  `json:"ledger"`     // rises with every change of this document, from 1
+
+	ClientCA     string `json:"clientCA,omitempty"` // PEM; who presents a certificate of it may push and poll
+	DrainSeconds int32  `json:"drainSeconds"`       // how long a leaving pod waits for its clients
+
+	Listener     Listener      `json:"listener"`
+	Destinations []Destination `json:"destinations"`
+
+	// Shares are the limits of each pod, by pod UID and destination name. A pod that is not named has none: its limit is 0.
+	Shares map[string]map[string]Share `json:"shares,omitempty"`
+}
+
+// Listener is how pods meet clients.
+type Listener struct {
+	TLS ListenerTLS `json:"tls"`
+}
+
+// ListenerTLS is how pods serve TLS to clients.
+type ListenerTLS struct {
+	Mode           string `json:"mode,omitempty"`
+	Secret         string `json:"secret,omitempty"`         // with tls.crt and tls.key
+	ClientCASecret string `json:"clientCASecret,omitempty"` // with ca.crt; for ListenerTLSMutual
+}
+
+// Destination is one database server behind the pool.
+type Destination struct {
+	Name       string      `json:"name"`
+	Protocol   string      `json:"protocol"`
+	Endpoints  []Endpoint  `json:"endpoints"` // tried in this order
+	ListenPort int32       `json:"listenPort"`
+	Limits     Limits      `json:"limits"`
+	TLS        ServerTLS   `json:"tls"`
+	PostgreSQL *PostgreSQL `json:"postgresql,omitempty"`
+}
+
+// Endpoint is one address of a destination.
+type Endpoint struct {
+	Host string `json:"host"`
+	Port int32  `json:"port"`
+}
+
+// Limits are the limits that every pod applies as they are; those that are divided between pods are in Share.
+type Limits struct {
+	IdleTimeoutSeconds         int32 `json:"idleTimeoutSeconds,omitempty"` // 0: idle connections are not closed for being idle
+	MaxLifetimeSeconds         int32 `json:"maxLifetimeSeconds,omitempty"` // 0: no limit
+	AcquireTimeoutMilliseconds int32 `json:"acquireTimeoutMilliseconds"`
+	MaxClients                 int32 `json:"maxClients"` // per pod
+}
+
+// ServerTLS is TLS towards a destination.
+type ServerTLS struct {
+	Mode              string `json:"mode,omitempty"`
+	CASecret          string `json:"caSecret,omitempty"`          // with ca.crt; unset: the system's CAs
+	CertificateSecret string `json:"certificateSecret,omitempty"` // with tls.crt and tls.key, shown to the server
+}
+
+// PostgreSQL is what only a PostgreSQL destination has.
+type PostgreSQL struct {
+	PoolMode  string     `json:"poolMode"`
+	Databases []Database `json:"databases,omitempty"` // none: every name, unchanged
+	Auth      Auth       `json:"auth"`
+}
+
+// Database is a name that clients may ask for, and what it is called on the server.
+type Database struct {
+	Name   string `json:"name"`
+	Target string `json:"target"`
+}
+
+// Auth says who may come in and how server connections log in.
+type Auth struct {
+	UsersSecret      string `json:"usersSecret"`                // name -> password or verifier
+	ServerUserSecret string `json:"serverUserSecret,omitempty"` // username and password for every server connection; unset: the client's own user
+}
+
+// Share is what one pod may use of one destination.
+type Share struct {
+	MaxOpen    int32 `json:"maxOpen"`
+	MinIdle    int32 `json:"minIdle,omitempty"`
+	MaxIdle    int32 `json:"maxIdle"`
+	MaxWaiting int32 `json:"maxWaiting"` // Unlimited for no bound; 0: a client that cannot be served at once is refused
+}
+
+// Applied answers a push.
+type Applied struct {
+	Generation int64 `json:"generation"`
+	Ledger     int64 `json:"ledger"`
+}

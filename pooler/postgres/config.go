@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"crypto/tls"
+	"time"
+)
+
+// PoolMode says for how long a client keeps a server connection.
+type PoolMode int
+
+const (
+	Transaction PoolMode = iota // until ReadyForQuery says idle
+	Session                     // until the client leaves
+)
+
+// Config says how one PostgreSQL destination is served. It can be replaced while the Engine runs, see Engine.Apply.
+type Config struct {
+	Name      string     // of the destination, for metrics and logs
+	Endpoints []Endpoint // tried in order
+	ServerTLS ServerTLS
+	ClientTLS ClientTLS
+
+	PoolMode  PoolMode
+	Databases map[string]string // client's name -> server's name; nil: every name, unchanged
+
+	Users      map[string]Credential // who may come in
+	ServerUser *Login                // every server connection logs in as this user; nil: as the client's user
+
+	Limits Limits
+}
+
+// Endpoint is an address of the server.
+type Endpoint struct {
+	Host string
+	Port int
+}
+
+// Limits bound one destination in this process.
+type Limits struct {
+	MaxOpen        int           // 0: nothing is opened, clients wait
+	MinIdle        int           // kept idle for the login that Engine.Probe uses
+	MaxIdle        int           // 0: keep none
+	MaxWaiting     int           // 0: refuse at once; < 0: no limit
+	MaxClients     int           // clients connected, logins included
+	IdleTimeout    time.Duration // 0: never
+	MaxLifetime    time.Duration // 0: never
+	AcquireTimeout time.Duration // how long a client waits for a server connection
+}
+
+// Credential proves a client: a clear password, or a verifier of the form SCRAM-SHA-256$iterations:salt$stored:server.
+// Only a clear password also logs in to the server.
+type Credential struct {
+	Password string
+	Verifier string
+}
+
+// Login is a user of the server.
+type Login struct{ User, Password string }
+
+// TLSMode towards the server, as in libpq's sslmode.
+type TLSMode int
+
+const (
+	Disable TLSMode = iota
+	Prefer
+	Require
+	VerifyCA
+	VerifyFull
+)
+
+// ServerTLS is TLS towards the server.
+type ServerTLS struct {
+	Mode   TLSMode
+	Config *tls.Config // roots and client certificate; the engine sets names and how much is verified from Mode
+}
+
+// ClientTLSPolicy says which clients are let in.
+type ClientTLSPolicy int
+
+const (
+	TLSDisabled ClientTLSPolicy = iota // SSLRequest is answered with N
+	TLSOptional
+	TLSRequired
+	TLSMutual // required, with a certificate that Config verifies
+)
+
+// ClientTLS is TLS towards clients.
+type ClientTLS struct {
+	Policy ClientTLSPolicy
+	Config *tls.Config // with GetCertificate, so that certificates can change; nil for TLSDisabled
+}
