@@ -1,0 +1,60 @@
+package wire
+
+import "encoding/binary"
+
+// AppendQuery appends a simple Query.
+func AppendQuery[T Text](dst []byte, sql T) []byte {
+	dst, at := begin(dst, TypeQuery)
+	return finish(appendText(dst, sql), at)
+}
+
+// AppendParse appends a Parse. The oids are those of a ParseMessage: four bytes
+// each, nil for none.
+func AppendParse[N, Q Text](dst []byte, name N, sql Q, oids []byte) []byte {
+	dst, at := begin(dst, TypeParse)
+	dst = appendText(appendText(dst, name), sql)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(oids)/4))
+	return finish(append(dst, oids...), at)
+}
+
+// AppendClose appends a Close of a TargetStatement or TargetPortal.
+func AppendClose[N Text](dst []byte, target byte, name N) []byte {
+	dst, at := begin(dst, TypeClose)
+	return finish(appendText(append(dst, target), name), at)
+}
+
+// AppendDescribe appends a Describe of a TargetStatement or TargetPortal.
+func AppendDescribe[N Text](dst []byte, target byte, name N) []byte {
+	dst, at := begin(dst, TypeDescribe)
+	return finish(appendText(append(dst, target), name), at)
+}
+
+// AppendSync appends a Sync.
+func AppendSync(dst []byte) []byte { return append(dst, TypeSync, 0, 0, 0, 4) }
+
+// AppendFlush appends a Flush.
+func AppendFlush(dst []byte) []byte { return append(dst, TypeFlush, 0, 0, 0, 4) }
+
+// AppendTerminate appends a Terminate.
+func AppendTerminate(dst []byte) []byte { return append(dst, TypeTerminate, 0, 0, 0, 4) }
+
+// AppendPassword appends a PasswordMessage.
+func AppendPassword[T Text](dst []byte, password T) []byte {
+	dst, at := begin(dst, TypePassword)
+	return finish(appendText(dst, password), at)
+}
+
+// AppendSASLInitialResponse appends the choice of a mechanism and the first
+// message of its exchange.
+func AppendSASLInitialResponse[T Text](dst []byte, mechanism string, data T) []byte {
+	dst, at := begin(dst, TypePassword)
+	dst = appendText(dst, mechanism)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(data)))
+	return finish(append(dst, data...), at)
+}
+
+// AppendSASLResponse appends a further message of a SASL exchange.
+func AppendSASLResponse[T Text](dst []byte, data T) []byte {
+	dst, at := begin(dst, TypePassword)
+	return finish(append(dst, data...), at)
+}
