@@ -1,0 +1,53 @@
+# What a developer runs. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOL := go tool -modfile=hack/tools/go.mod
+# Packages whose tests need a real API server; the others are the unit and engine tests.
+ENVTEST_PACKAGES := $(shell grep -rlE 'envtest\.Environment' --include='*_test.go' api controllers 2>/dev/null | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+
+##@ See it work
+.PHONY: demo demo-down
+demo: ## Bring up a kind cluster with Weir and PostgreSQL, and show a pool at work
+	hack/demo.sh up
+demo-down: ## Remove what `make demo` made
+	hack/demo.sh down
+
+##@ Test
+.PHONY: test test-unit test-envtest test-e2e verify lint bench
+test: ## Run every check and test; needs root, Go, and about 12 GB of disk
+	hack/test.sh verify lint unit envtest e2e
+verify: ## Check that the generated files are those that the sources give
+	hack/test.sh verify
+lint: ## Run the linters and the import law
+	hack/test.sh lint
+test-unit: ## Run the unit tests, and the engine tests against a real PostgreSQL
+	hack/test.sh unit
+test-envtest: ## Run the tests against a real API server
+	hack/test.sh envtest
+test-e2e: ## Run the tests on a real kind cluster; KEEP=1 leaves it running
+	hack/test.sh e2e
+bench: ## Run the Go benchmarks of the data plane
+	go test -run '^$$' -bench . -benchmem ./pooler/...
+
+##@ Build
+.PHONY: build images generate manifests clean
+build: ## Build the programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+images: ## Build the container images as tarballs, without Docker or a registry
+	hack/images.sh
+generate: ## Write the generated Go code: deepcopy and apply configurations
+	$(TOOL) controller-gen object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
+manifests: ## Write the CustomResourceDefinition and the operator's RBAC
+	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
+clean: ## Remove bin/ and dist/; the caches stay (PURGE=1 hack/cluster/down.sh removes them)
+	rm -rf bin dist
+
+.PHONY: help envtest-packages
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+envtest-packages:
+	@echo $(ENVTEST_PACKAGES)
