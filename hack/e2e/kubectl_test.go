@@ -1,0 +1,84 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	. "github.com/onsi/gomega"
+)
+
+// kubectl runs kubectl as a person would, and returns what it prints.
+func kubectl(args ...string) (string, error) { return kubectlWith("", args...) }
+
+func kubectlWith(stdin string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, "kubectl", args...)
+	command.Stdin = strings.NewReader(stdin)
+	var out, complaint bytes.Buffer
+	command.Stdout, command.Stderr = &out, &complaint
+	if err := command.Run(); err != nil {
+		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, complaint.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+// must is kubectl where a failure ends the spec.
+func must(args ...string) string {
+	out, err := kubectl(args...)
+	ExpectWithOffset(1, err).NotTo(HaveOccurred())
+	return out
+}
+
+func apply(manifest string) {
+	_, err := kubectlWith(manifest, "apply", "-f", "-")
+	ExpectWithOffset(1, err).NotTo(HaveOccurred())
+}
+
+// field reads one field of the pool by JSONPath; empty when it is not there.
+func field(pool, path string) string {
+	out, err := kubectl("-n", namespace, "get", "connectionpool", pool, "-o", "jsonpath={"+path+"}")
+	if err != nil {
+		return ""
+	}
+	return out
+}
+
+// condition is "Status/Reason: message" of a condition of the pool.
+func condition(pool, kind string) string {
+	at := fmt.Sprintf(`.status.conditions[?(@.type==%q)]`, kind)
+	return fmt.Sprintf("%s/%s: %s", field(pool, at+".status"), field(pool, at+".reason"), field(pool, at+".message"))
+}
+
+// podUIDs are the UIDs of the pool's pods that are not being deleted, sorted.
+func podUIDs(pool string) []string {
+	out := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "--sort-by=.metadata.uid", "-o",
+		`go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.uid}} {{end}}{{end}}`)
+	return strings.Fields(out)
+}
+
+// inPostgres runs SQL as the superuser in the database's own pod, around every pool.
+func inPostgres(sql string) (string, error) {
+	return kubectl("-n", namespace, "exec", "deploy/postgres", "--", "psql", "-U", "postgres", "-XAtqc", sql)
+}
+
+// throughPool runs a client program in the client pod.
+func throughPool(args ...string) (string, error) {
+	return kubectl(append([]string{"-n", namespace, "exec", "client", "--"}, args...)...)
+}
+
+// stats asks a load pod what it has counted.
+func stats(pod string, into any) error {
+	out, err := kubectl("-n", namespace, "exec", pod, "--", "/load", "stats")
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(out), into)
+}
