@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/weir-dev/weir/pooler/postgres/session"
+)
+
+// Stats is what an Engine does now, and what it has counted since it was made. Open is Idle + Lent + Dialing +
+// Resetting + Closing.
+type Stats struct {
+	Limit int // what Open is held to: Limits.MaxOpen, and less while draining
+
+	Open, Idle, Lent, Dialing, Resetting, Closing int
+	Waiting                                       int           // clients that wait for a server connection
+	OldestWait                                    time.Duration // of them
+	PeakLent, PeakWaiting                         int           // the most since ResetPeaks
+
+	Clients int // connected, logins included
+	Pinned  int // clients that keep their server connection although they are in transaction mode
+
+	Reachability Reachability
+	Fault        *Fault // why it is Unreachable, otherwise nil
+
+	Counters
+	Wait Histogram // how long clients waited for a server connection, served or not
+}
+
+// Counters only rise.
+type Counters struct {
+	Logins         uint64 // clients let in
+	LoginsFailed   uint64 // clients that were refused; those that just went away are not counted
+	ClientsRefused uint64 // of them, those that were too many
+	Queries        uint64 // Query, Execute and FunctionCall messages passed on
+	Transactions   uint64 // ends of transactions passed on
+	BytesReceived  uint64 // from clients, passed on to the server
+	BytesSent      uint64 // to clients, passed on from the server
+
+	Acquired        uint64 // server connections lent
+	AcquireTimeouts uint64 // clients that waited for Limits.AcquireTimeout in vain
+	QueueFull       uint64 // clients that found too many waiting
+	Dialed          uint64
+	DialsFailed     uint64
+	ServersLost     uint64 // server connections that died while they were lent
+
+	Cancels        uint64 // cancel requests that named a client
+	CancelsUnknown uint64 // cancel requests that did not
+
+	Pins    [session.Reasons]uint64 // by session.Reason
+	Refused uint64                  // statements refused because transaction mode cannot keep them
+}
+
+// Reachability says whether the server takes connections.
+type Reachability int
+
+const (
+	Unknown     Reachability = iota // not tried yet
+	Reachable                       // the last attempt succeeded
+	Unreachable                     // the last attempt failed
+)
+
+// String returns Unknown, True or False, the words of Kubernetes' conditions.
+func (r Reachability) String() string {
+	switch r {
+	case Reachable:
+		return "True"
+	case Unreachable:
+		return "False"
+	}
+	return "Unknown"
+}
+
+// Fault is why server connections cannot be opened, as a reason of podapi and a sentence without secrets.
+type Fault struct {
+	Reason  string
+	Message string
+	Since   time.Time
+}
+
+// Histogram counts durations. Bounds are the upper bounds, rising; Counts has one more for what is above all.
+type Histogram struct {
+	Bounds []time.Duration
+	Counts []uint64
+	Sum    time.Duration
+}
