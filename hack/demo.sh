@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# demo.sh up|down: Weir at work on a kind cluster of this machine, and everything of it removed again.
+# CLUSTER names the cluster (default weir).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CLUSTER=${CLUSTER:-weir}
+
+# show COMMAND...: print a command as one would type it, and run it
+show() {
+  printf '\n$ %s\n' "$*"
+  "$@"
+}
+
+say() { printf '\n== %s\n' "$*"; }
+
+# retry COMMAND...: until it succeeds, for two minutes at most: what is applied needs a moment to be there
+retry() {
+  local deadline=$((SECONDS + 120))
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $deadline ] || { "$@"; return; }
+    sleep 1
+  done
+}
+
+in_postgres() { kubectl -n demo exec deploy/postgres -- psql -U postgres -XAtqc "$1"; }
+in_client() { kubectl -n demo exec deploy/client -- "$@"; }
+
+role_and_database() {
+  retry in_postgres 'select 1'
+  [ -n "$(in_postgres "select 1 from pg_roles where rolname = 'orders'")" ] || in_postgres "create role orders login password 'orders-password'"
+  [ -n "$(in_postgres "select 1 from pg_database where datname = 'orders'")" ] || in_postgres 'create database orders owner orders'
+}
+
+install() {
+  say 'install Weir with kustomize'
+  show kubectl apply -k config/default
+  kubectl -n weir-system rollout status deployment --timeout=180s
+  say 'start a PostgreSQL, with a user and a database for the application'
+  show kubectl apply -k hack/postgres
+  kubectl apply -f hack/demo/client.yaml
+  kubectl -n demo rollout status deployment --timeout=180s
+  role_and_database
+  say 'apply a pool'
+  show cat config/samples/connectionpool.yaml
+  show kubectl apply -n demo -k config/samples
+  show kubectl -n demo wait --for=condition=Ready connectionpool/orders-db --timeout=120s
+}
+
+use() {
+  local url='postgres://orders@orders-db.demo.svc/orders' limit
+  limit=$(kubectl -n demo get connectionpool orders-db -o 'jsonpath={.spec.destinations[0].limits.maxOpen}')
+  say 'psql through the pool'
+  retry in_client psql "$url" -c 'select 1'
+  show in_client psql "$url" -c 'select current_user, current_database(), version()'
+  say 'pgbench through the pool: 40 clients'
+  in_client pgbench -i -q -s 5 "$url" 2>&1 | tail -n 1
+  in_client pgbench -n -S -c 40 -j 2 -T 15 "$url" >dist/demo-pgbench.log 2>&1 &
+  local bench=$! most=0 now
+  while kill -0 $bench 2>/dev/null; do
+    now=$(in_postgres "select count(*) from pg_stat_activity where usename = 'orders'")
+    [ "$now" -le "$most" ] || most=$now
+    sleep 0.5
+  done
+  wait $bench || { cat dist/demo-pgbench.log; return 1; }
+  grep -E 'number of clients|transactions actually|latency average|tps' dist/demo-pgbench.log
+  printf 'server connections at most, counted in PostgreSQL: %d; maxOpen: %d\n' "$most" "$limit"
+  [ "$most" -le "$limit" ]
+}
+
+look() {
+  say 'what there is'
+  show kubectl -n demo get connectionpools
+  show kubectl -n demo get pods -o wide
+  cat <<TXT
+
+Try next (after: eval "\$(CLUSTER=$CLUSTER hack/cluster/env.sh)"):
+  kubectl -n demo scale connectionpool orders-db --replicas=3
+  kubectl -n demo patch connectionpool orders-db --type=json -p '[{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":6}]'
+  kubectl -n demo get connectionpool orders-db -o yaml
+  kubectl -n demo exec -it deploy/client -- psql postgres://orders@orders-db/orders
+  kubectl -n demo exec deploy/postgres -- psql -U postgres -c "select usename, application_name, state, count(*) from pg_stat_activity group by 1, 2, 3"
+Remove it all with: make demo-down
+TXT
+}
+
+case ${1:-} in
+up)
+  mkdir -p dist
+  hack/cluster/up.sh
+  hack/images.sh
+  eval "$(hack/cluster/env.sh)"
+  hack/cluster/load.sh weir postgres
+  install
+  use
+  look
+  ;;
+down) hack/cluster/down.sh ;;
+*) echo "usage: hack/demo.sh up|down" >&2; exit 2 ;;
+esac
