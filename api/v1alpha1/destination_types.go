@@ -1,0 +1,223 @@
+package v1alpha1
+
+// Destination is a database behind the pool.
+// +kubebuilder:validation:XValidation:rule="self.protocol == oldSelf.protocol",message="protocol is immutable; add a destination under a new name instead"
+// +kubebuilder:validation:XValidation:rule="self.protocol != 'PostgreSQL' || has(self.postgresql)",message="postgresql is required when protocol is PostgreSQL"
+type Destination struct {
+	// name identifies the destination in the pool; it is also the name of its port in the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name,omitempty"`
+
+	// protocol is what clients and the database speak. It is immutable.
+	// +required
+	Protocol Protocol `json:"protocol,omitempty"`
+
+	// endpoints are the addresses of the database, in order of preference.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+
+	// listenPort is the port on which clients reach the destination, in the pods and in the Service. Unset means 5432.
+	// Pods run without privileges: it is at least 1024. They use 9901 and 9902 themselves.
+	// +optional
+	// +kubebuilder:validation:Minimum=1024
+	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:validation:XValidation:rule="self != 9901 && self != 9902",message="listenPort must not be 9901 or 9902: the pods use them for health and control"
+	ListenPort int32 `json:"listenPort,omitempty"`
+
+	// limits bound what the pool may use of the destination.
+	// +optional
+	Limits Limits `json:"limits,omitempty,omitzero"`
+
+	// tls is TLS towards the database. Unset means mode Prefer.
+	// +optional
+	TLS ServerTLS `json:"tls,omitempty,omitzero"`
+
+	// postgresql is what only a PostgreSQL destination has.
+	// +optional
+	PostgreSQL PostgreSQL `json:"postgresql,omitempty,omitzero"`
+}
+
+// Protocol is what clients and a database speak.
+// +kubebuilder:validation:Enum=PostgreSQL
+type Protocol string
+
+// ProtocolPostgreSQL is PostgreSQL's protocol, version 3.
+const ProtocolPostgreSQL Protocol = "PostgreSQL"
+
+// Endpoint is an address of a database.
+type Endpoint struct {
+	// host is a DNS name or an IP address.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.:-]+$`
+	Host string `json:"host,omitempty"`
+
+	// port is the TCP port. Unset means 5432.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+}
+
+// Limits bound what the whole pool may use of one destination, summed over its pods, whatever their number.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.maxIdle) || self.maxIdle <= (has(self.maxOpen) ? self.maxOpen : 20)",message="maxIdle must not be above maxOpen, which is 20 when unset"
+// +kubebuilder:validation:XValidation:rule="!has(self.minIdle) || self.minIdle <= (has(self.maxOpen) ? self.maxOpen : 20)",message="minIdle must not be above maxOpen, which is 20 when unset"
+// +kubebuilder:validation:XValidation:rule="!has(self.minIdle) || !has(self.maxIdle) || self.minIdle <= self.maxIdle",message="minIdle must not be above maxIdle"
+type Limits struct {
+	// maxOpen is the most connections that the pool opens to the destination. Unset means 20. Each pod needs at least
+	// one: with fewer than there are pods, some pods cannot serve.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxOpen int32 `json:"maxOpen,omitempty"`
+
+	// minIdle is how many idle connections are kept ready. Unset means none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MinIdle int32 `json:"minIdle,omitempty"`
+
+	// maxIdle is the most connections that are kept idle; 0 keeps none. Unset means maxOpen.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	MaxIdle *int32 `json:"maxIdle,omitempty"`
+
+	// idleTimeoutSeconds closes connections that were idle for longer, down to minIdle. Unset means that connections
+	// are not closed for being idle.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	IdleTimeoutSeconds int32 `json:"idleTimeoutSeconds,omitempty"`
+
+	// maxLifetimeSeconds closes connections that are older, between two uses and spread over time. Unset means that
+	// connections are not closed for their age.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	MaxLifetimeSeconds int32 `json:"maxLifetimeSeconds,omitempty"`
+
+	// acquireTimeoutMilliseconds is how long a client waits for a connection before it gets an error. Unset means
+	// 30000.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3600000
+	AcquireTimeoutMilliseconds int32 `json:"acquireTimeoutMilliseconds,omitempty"`
+
+	// maxWaiting is the most clients that wait for a connection; more get an error at once, and with 0 nobody waits.
+	// Each pod lets its part of them wait, rounded up. Unset means that only maxClients bounds them.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	MaxWaiting *int32 `json:"maxWaiting,omitempty"`
+
+	// maxClients is the most clients that one pod lets connect to the destination. Unset means 10000.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxClients int32 `json:"maxClients,omitempty"`
+}
+
+// ServerTLS is TLS towards a database.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || (has(self.mode) && self.mode in ['VerifyCA', 'VerifyFull'])",message="caSecretRef has an effect only when mode is VerifyCA or VerifyFull"
+// +kubebuilder:validation:XValidation:rule="!has(self.certificateSecretRef) || !has(self.mode) || self.mode != 'Disable'",message="certificateSecretRef has no effect when mode is Disable"
+type ServerTLS struct {
+	// mode is Disable, Prefer (TLS if the server offers it), Require (always TLS), VerifyCA (and the server's
+	// certificate is signed by a known CA) or VerifyFull (and it is made out to the endpoint's host). Only the last
+	// two protect against somebody who poses as the database. Unset means Prefer, as PostgreSQL's own clients have it.
+	// +optional
+	Mode ServerTLSMode `json:"mode,omitempty"`
+
+	// caSecretRef names a Secret whose ca.crt verifies the database. Unset means the CAs of the pooler image.
+	// +optional
+	CASecretRef SecretReference `json:"caSecretRef,omitempty,omitzero"`
+
+	// certificateSecretRef names a Secret with the tls.crt and tls.key that are shown to the database.
+	// +optional
+	CertificateSecretRef SecretReference `json:"certificateSecretRef,omitempty,omitzero"`
+}
+
+// ServerTLSMode says how much TLS a connection to a database must have.
+// +kubebuilder:validation:Enum=Disable;Prefer;Require;VerifyCA;VerifyFull
+type ServerTLSMode string
+
+// Modes of TLS towards a database.
+const (
+	ServerTLSDisable    ServerTLSMode = "Disable"
+	ServerTLSPrefer     ServerTLSMode = "Prefer"
+	ServerTLSRequire    ServerTLSMode = "Require"
+	ServerTLSVerifyCA   ServerTLSMode = "VerifyCA"
+	ServerTLSVerifyFull ServerTLSMode = "VerifyFull"
+)
+
+// PostgreSQL is what only a PostgreSQL destination has.
+type PostgreSQL struct {
+	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends, or
+	// Session, until it leaves.
+	// +optional
+	// +default="Transaction"
+	PoolMode PoolMode `json:"poolMode,omitempty"`
+
+	// databases are the names of databases that clients may ask for. Unset means every name, unchanged.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Databases []Database `json:"databases,omitempty"`
+
+	// auth says who may come in and how server connections log in.
+	// +required
+	Auth Auth `json:"auth,omitempty,omitzero"`
+}
+
+// PoolMode says for how long a client keeps a server connection.
+// +kubebuilder:validation:Enum=Transaction;Session
+type PoolMode string
+
+// Pool modes.
+const (
+	PoolModeTransaction PoolMode = "Transaction"
+	PoolModeSession     PoolMode = "Session"
+)
+
+// Database is a name that clients may ask for.
+type Database struct {
+	// name is what clients ask for.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
+	Name string `json:"name,omitempty"`
+
+	// target is what the database is called on the server. Unset means name.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
+	Target string `json:"target,omitempty"`
+}
+
+// Auth says who may come in and how server connections log in.
+type Auth struct {
+	// usersSecretRef names a Secret with the users that may come in: either a kubernetes.io/basic-auth Secret with
+	// username and password, or one in which each key is a user and its value the password or a verifier as
+	// PostgreSQL stores it (SCRAM-SHA-256$...). Pods follow its changes without a restart.
+	// +required
+	UsersSecretRef SecretReference `json:"usersSecretRef,omitempty,omitzero"`
+
+	// serverUserSecretRef names a kubernetes.io/basic-auth Secret whose user every server connection logs in as.
+	// Unset means that each client's server connection logs in as the client's own user, which needs its password
+	// and not only a verifier in the users' Secret.
+	// +optional
+	ServerUserSecretRef SecretReference `json:"serverUserSecretRef,omitempty,omitzero"`
+}
