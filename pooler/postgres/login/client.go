@@ -232,6 +232,9 @@ func (c *Client) Fail(report wire.Report, out []byte) ([]byte, Action) {
 
 // refuse tells the client why and closes.
 func (c *Client) refuse(r Refusal) Action {
+	if c.state == clientClosed {
+		return Close
+	}
 	r.Severity = wire.SeverityFatal
 	c.out = wire.AppendErrorResponse(c.out, r.Report)
 	return c.drop(&r)
@@ -239,6 +242,9 @@ func (c *Client) refuse(r Refusal) Action {
 
 // drop closes without a word.
 func (c *Client) drop(err error) Action {
+	if c.state == clientClosed {
+		return Close // the first reason counts
+	}
 	c.state, c.err, c.scram = clientClosed, err, nil
 	return Close
 }

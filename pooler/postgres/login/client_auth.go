@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/weir-dev/weir/pooler/postgres/wire"
@@ -9,7 +10,7 @@ import (
 // maxSASLBody is PostgreSQL's limit for a SASL message, in bytes.
 const maxSASLBody = 1024
 
-var errLeft = fmt.Errorf("the client left during authentication")
+var errLeft = errors.New("the client left during authentication")
 
 // authenticate takes the next message of the SASL exchange.
 func (c *Client) authenticate(in []byte) (used int, _ Action) {

@@ -22,9 +22,7 @@ func (c *Client) start(in []byte) (used int, _ Action) {
 	case version == wire.SSLRequest && !c.askedTLS:
 		return size, c.answerTLS(len(in) > size)
 	case version == wire.GSSENCRequest && !c.askedGSS:
-		c.askedGSS = true
-		c.out = append(c.out, 'N')
-		return size, again
+		return size, c.answerGSS(len(in) > size)
 	case version == wire.CancelRequest:
 		return size, c.takeCancel(packet)
 	case version.Major() != 3:
@@ -35,23 +33,39 @@ func (c *Client) start(in []byte) (used int, _ Action) {
 	}
 }
 
-// answerTLS answers an SSLRequest. Where the answer is yes, nothing may have come
-// behind the request: the client has to wait for it, so it was somebody else who
-// wrote there, or the client would be misunderstood.
+// answerTLS answers an SSLRequest. Nothing may have come behind it: the client has
+// to wait for the answer, so it was somebody else who wrote there, or the client
+// would be misunderstood.
 func (c *Client) answerTLS(more bool) Action {
 	c.askedTLS = true
+	if c.config.TLS != TLSDisabled && !more {
+		c.out = append(c.out, 'S')
+		c.state = clientInHandshake
+		return StartTLS
+	}
 	if c.config.TLS == TLSDisabled {
 		c.out = append(c.out, 'N')
-		return again
 	}
 	if more {
-		report := wire.Fatal(wire.CodeProtocolViolation, "received unencrypted data after SSL request")
-		report.Detail = "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."
-		return c.refuse(Refusal{Report: report})
+		return c.injected("SSL request")
 	}
-	c.out = append(c.out, 'S')
-	c.state = clientInHandshake
-	return StartTLS
+	return again
+}
+
+// answerGSS answers a GSSENCRequest, always with no.
+func (c *Client) answerGSS(more bool) Action {
+	c.askedGSS = true
+	c.out = append(c.out, 'N')
+	if more {
+		return c.injected("GSSAPI encryption request")
+	}
+	return again
+}
+
+func (c *Client) injected(behind string) Action {
+	report := wire.Fatal(wire.CodeProtocolViolation, "received unencrypted data after "+behind)
+	report.Detail = "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."
+	return c.refuse(Refusal{Report: report})
 }
 
 func (c *Client) takeCancel(packet []byte) Action {

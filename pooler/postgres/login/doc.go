@@ -21,8 +21,8 @@
 //     keeps the rest and calls again with more behind it. A buffer of
 //     ClientBuffer or ServerBuffer bytes always suffices, and what is left behind
 //     the last login message belongs to the session.
-//   - Bytes that came in plain text behind an SSLRequest, or behind the server's
-//     'S', are refused, not carried into the encrypted stream.
+//   - Bytes that came in plain text behind an SSLRequest or GSSENCRequest, or behind
+//     the server's 'S', are refused, not carried into the encrypted stream.
 //   - A name without an account gets the exchange an account would get: a salt that
 //     is always the same for this name, the same messages, the same error. Salts of
 //     accounts with a clear password are made in the same way, so that they are as

@@ -3,6 +3,7 @@ package login
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -50,7 +51,7 @@ func (s *scramServer) challenge(message []byte, random io.Reader) ([]byte, *Refu
 // decide checks the client's proof and answers with the server's.
 func (s *scramServer) decide(message []byte, user string) ([]byte, *Refusal) {
 	if bytes.IndexByte(message, 0) >= 0 {
-		return nil, malformed(fmt.Errorf("zero byte in the message"))
+		return nil, malformed(errors.New("zero byte in the message"))
 	}
 	answer, err := s.conversation.Step(string(message))
 	switch {
@@ -84,13 +85,15 @@ func malformed(err error) *Refusal {
 func checkClientFirst(message []byte) *Refusal {
 	fields := strings.Split(string(message), ",")
 	if len(fields) < 4 {
-		return malformed(fmt.Errorf("too few fields in the client's first message"))
+		return malformed(errors.New("too few fields in the client's first message"))
 	}
 	refuse := func(code, text string) *Refusal { return &Refusal{Report: wire.Fatal(code, text)} }
 	switch {
 	case strings.HasPrefix(fields[0], "p="):
-		return refuse(wire.CodeProtocolViolation, "client selected SCRAM-SHA-256 without channel binding, "+
-			"but the SCRAM message includes channel binding data")
+		refusal := refuse(wire.CodeProtocolViolation, "malformed SCRAM message")
+		refusal.Detail = "The client selected SCRAM-SHA-256 without channel binding, " +
+			"but the SCRAM message includes channel binding data."
+		return refusal
 	case fields[1] != "":
 		return refuse(wire.CodeFeatureNotSupported, "client uses authorization identity, but it is not supported")
 	case strings.HasPrefix(fields[2], "m="):
@@ -98,7 +101,7 @@ func checkClientFirst(message []byte) *Refusal {
 	}
 	nonce := strings.TrimPrefix(fields[3], "r=")
 	unprintable := strings.ContainsFunc(nonce, func(r rune) bool { return r < 0x21 || r > 0x7e })
-	if nonce == "" || unprintable || bytes.IndexByte(message, 0) >= 0 {
+	if unprintable || bytes.IndexByte(message, 0) >= 0 {
 		return refuse(wire.CodeProtocolViolation, "non-printable characters in SCRAM nonce")
 	}
 	return nil

@@ -248,6 +248,9 @@ func (s *Server) final(message string) Action {
 }
 
 func (s *Server) fail(err error) Action {
+	if s.state == serverClosed {
+		return Close // the first reason counts
+	}
 	s.state, s.err, s.scram = serverClosed, err, nil
 	return Close
 }

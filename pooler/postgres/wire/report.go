@@ -44,7 +44,10 @@ type ServerError struct {
 
 // Error returns the severity, the message and the code, like psql.
 func (e *ServerError) Error() string {
-	text := e.Severity + ": " + e.Message
+	text := e.Message
+	if e.Severity != "" {
+		text = e.Severity + ": " + text
+	}
 	if e.Code != "" {
 		text += " (SQLSTATE " + e.Code + ")"
 	}
