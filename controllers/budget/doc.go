@@ -1,0 +1,32 @@
+// Package budget keeps promise 1: a database never sees more connections than its destination's maxOpen, whatever
+// happens to pods and operators. It is the thinking only: no clock, no client. It decides what the next ledger is.
+//
+// Each destination has a budget B. Each pod has, per destination, a limit (what it was told) and a charge (the most
+// connections that it may have, as far as anybody can prove). In every interleaving
+//
+//	sum(open) <= sum(limit in force) <= sum(charge) <= B
+//
+// The ledger is written, by compare-and-swap, before anything in it is pushed:
+//
+//	raise   charge and limit rise in the ledger --> push
+//	lower   limit falls in the ledger --> push --> the pod's state, at that version or a later one, proves that it
+//	        has no more than its bound = max(limit, open) --> the charge falls
+//
+//	new pod        --(answers)--> limit 0, charge 0 --(others have let go)--> raised
+//	terminating    never raised; once it drains its limits only fall, so its charge falls with its bound
+//	gone           its charge is held until servers have noticed dead peers, then freed; nothing to hold, nothing to wait for
+//	silent         keeps limit and charge: it may still use them
+//
+// Decisions
+//   - A charge falls only by proof and never by decision. A proof is a state at a ledger version not older than
+//     the one that last set the limit (Entry.Since): an older state says nothing about a raise that is on its way.
+//     Such a state stays a proof however late it arrives, because without a newer push a pod's bound only falls.
+//   - A ledger older than what a pod runs, or a missing one, was lost or restored from a copy. It proves nothing:
+//     each pod is charged with everything until it has answered to a version above all that were ever seen.
+//   - A pod is keyed by its UID, never by name or address. It gets a limit only after it answered once, so that pods
+//     that cannot start hold nothing.
+//   - When B itself is lowered, charges may be above it: then they only fall.
+//   - Pods that have gone are held for a time that covers dead peer detection at the server and the difference
+//     between the clocks of two operators.
+//   - Who gets the odd connection that cannot be divided: the pod that has it already.
+package budget
