@@ -1,0 +1,367 @@
+package pods_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/weir-dev/weir/controllers/controlca"
+	"github.com/weir-dev/weir/controllers/pods"
+	"github.com/weir-dev/weir/controllers/pods/podtest"
+	"github.com/weir-dev/weir/pooler/podapi"
+)
+
+const pool = "default/orders"
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ground is a network with one operator in it.
+type ground struct {
+	*testing.T
+	network   *podtest.Network
+	authority *controlca.Authority
+	client    *pods.Client
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newGround(t *testing.T) *ground {
+	t.Helper()
+	g := &ground{T: t, network: podtest.NewNetwork(), now: time.Now()}
+	g.authority = newAuthority(t)
+	g.client = g.operator(g.authority, g.network.Dial)
+	return g
+}
+
+func newAuthority(t *testing.T) *controlca.Authority {
+	t.Helper()
+	authority, err := controlca.Ensure(t.Context(), fake.NewFakeClient(), "weir-system", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority
+}
+
+func (g *ground) operator(authority *controlca.Authority, dial func(context.Context, string, string) (net.Conn, error)) *pods.Client {
+	client := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: dial, Now: g.clock, Timeout: 5 * time.Second})
+	g.Cleanup(client.Close)
+	return client
+}
+
+func (g *ground) clock() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.now
+}
+
+func (g *ground) advance(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now = g.now.Add(d)
+}
+
+// pod starts a pod and lets the operator know of it.
+func (g *ground) pod(uid, address string) (*podtest.Pod, pods.Pod) {
+	g.Helper()
+	running, err := podtest.Start(g.network, uid, address+":9902", g.authority.PEM())
+	if err != nil {
+		g.Fatal(err)
+	}
+	g.Cleanup(running.Stop)
+	return running, pods.Pod{UID: uid, Name: "pod-" + uid, Address: netip.MustParseAddr(address), Ready: true, Serving: true}
+}
+
+func config(t *testing.T, ledger int64, shares map[string]int32) []byte {
+	t.Helper()
+	c := podapi.Config{
+		Version: podapi.Version, Pool: pool, Generation: 1, Ledger: ledger,
+		Destinations: []podapi.Destination{{Name: "orders"}}, Shares: map[string]map[string]podapi.Share{},
+	}
+	for uid, maxOpen := range shares {
+		c.Shares[uid] = map[string]podapi.Share{"orders": {MaxOpen: maxOpen}}
+	}
+	document, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+func TestAPushIsAnsweredWithWhatThePodAppliedAndSeenInItsState(t *testing.T) {
+	g := newGround(t)
+	_, pod := g.pod("a", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{pod})
+
+	applied, err := g.client.Push(t.Context(), "a", config(t, 7, map[string]int32{"a": 5}))
+	if err != nil || applied != (podapi.Applied{Generation: 1, Ledger: 7}) {
+		t.Fatalf("push: %+v, %v", applied, err)
+	}
+	state, err := g.client.State(t.Context(), "a")
+	if err != nil || state.Ledger != 7 || state.Destinations[0].Limit != 5 {
+		t.Fatalf("state: %+v, %v", state, err)
+	}
+}
+
+func TestOneConnectionServesManyCalls(t *testing.T) {
+	g := newGround(t)
+	_, pod := g.pod("a", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{pod})
+	for range 20 {
+		if _, err := g.client.State(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dials := g.network.Dials(); dials != 1 {
+		t.Errorf("%d connections were opened", dials)
+	}
+}
+
+func TestAnOlderPushIsARefusalWithThePodsWords(t *testing.T) {
+	g := newGround(t)
+	_, pod := g.pod("a", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{pod})
+	if _, err := g.client.Push(t.Context(), "a", config(t, 7, nil)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := g.client.Push(t.Context(), "a", config(t, 6, nil))
+	var refusal *pods.Refusal
+	if !errors.As(err, &refusal) || refusal.Status != http.StatusConflict || !strings.Contains(refusal.Message, "older") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPodThatRefusesAPushStillShowsItsState(t *testing.T) {
+	g := newGround(t)
+	running, pod := g.pod("a", "10.0.0.1")
+	running.Refuse("port 5432 is taken")
+	g.client.Meet(pool, []pods.Pod{pod})
+	results, failed := g.client.PushAll(t.Context(), []pods.Pod{pod}, config(t, 3, nil))
+	if err := failed["a"]; err == nil || !strings.Contains(err.Error(), "port 5432 is taken") {
+		t.Errorf("failed with %v", err)
+	}
+	if results[0].Err != nil || results[0].State.PodUID != "a" || results[0].State.Ledger != 0 {
+		t.Errorf("got %+v", results[0])
+	}
+}
+
+func TestPodsLetInNobodyElse(t *testing.T) {
+	g := newGround(t)
+	_, pod := g.pod("a", "10.0.0.1")
+	stranger := g.operator(newAuthority(t), g.network.Dial)
+	stranger.Meet(pool, []pods.Pod{pod})
+	if _, err := stranger.State(t.Context(), "a"); err == nil {
+		t.Error("an operator of another CA was let in")
+	}
+}
+
+func TestAReadyPodThatShowsAnotherCertificateIsNotTalkedTo(t *testing.T) {
+	g := newGround(t)
+	running, pod := g.pod("a", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{pod})
+	if _, err := g.client.State(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := running.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	g.client.Meet(pool, []pods.Pod{pod})
+	if _, err := g.client.State(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "another certificate") {
+		t.Fatalf("got %v", err)
+	}
+
+	t.Run("until it was seen not ready, as a container that restarts is", func(t *testing.T) {
+		g.advance(time.Minute)
+		restarting := pod
+		restarting.Ready = false
+		g.client.Meet(pool, []pods.Pod{restarting})
+		if _, err := g.client.State(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAPinIsForgottenWithItsPod(t *testing.T) {
+	g := newGround(t)
+	running, pod := g.pod("a", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{pod})
+	if _, err := g.client.State(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	g.client.Meet(pool, nil)
+	if _, err := g.client.State(t.Context(), "a"); err == nil {
+		t.Fatal("a pod that is gone was asked")
+	}
+	if err := running.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	g.client.Meet(pool, []pods.Pod{pod})
+	if _, err := g.client.State(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnAddressThatNowBelongsToAnotherPodAnswersForNobodyElse(t *testing.T) {
+	g := newGround(t)
+	gone, old := g.pod("old", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{old})
+	if _, err := g.client.State(t.Context(), "old"); err != nil {
+		t.Fatal(err)
+	}
+	gone.Stop()
+	_, heir := g.pod("new", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{old, heir})
+	if _, err := g.client.State(t.Context(), "old"); err == nil {
+		t.Error("the heir of its address answered for the old pod")
+	}
+	if state, err := g.client.State(t.Context(), "new"); err != nil || state.PodUID != "new" {
+		t.Errorf("the heir: %+v, %v", state, err)
+	}
+}
+
+func TestOnePoolForgettingItsPodsLeavesThoseOfOthers(t *testing.T) {
+	g := newGround(t)
+	_, ours := g.pod("a", "10.0.0.1")
+	_, theirs := g.pod("b", "10.0.0.2")
+	g.client.Meet(pool, []pods.Pod{ours})
+	g.client.Meet("default/other", []pods.Pod{theirs})
+	g.client.Meet(pool, nil)
+	if _, err := g.client.State(t.Context(), "b"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPodThatDoesNotAnswerIsTriedLessAndLessOften(t *testing.T) {
+	g := newGround(t)
+	running, pod := g.pod("a", "10.0.0.1")
+	running.Stop()
+	g.client.Meet(pool, []pods.Pod{pod})
+	ask := func() (tried bool) {
+		before := g.network.Dials()
+		if _, err := g.client.State(t.Context(), "a"); err == nil {
+			t.Fatal("it answered")
+		} else if g.network.Dials() == before && !errors.Is(err, pods.ErrNotTried) {
+			t.Fatalf("got %v", err)
+		}
+		return g.network.Dials() > before
+	}
+	if !ask() || ask() {
+		t.Fatal("it is tried once and then not at once again")
+	}
+	g.advance(1100 * time.Millisecond)
+	if !ask() {
+		t.Fatal("it is tried again after a second")
+	}
+	g.advance(1100 * time.Millisecond)
+	if ask() {
+		t.Fatal("the second pause is as short as the first")
+	}
+	for range 10 {
+		g.advance(31 * time.Second)
+		if !ask() {
+			t.Fatal("the pause has no bound")
+		}
+	}
+	if err := running.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	g.advance(31 * time.Second)
+	if _, err := g.client.State(t.Context(), "a"); err != nil {
+		t.Fatalf("it is back: %v", err)
+	}
+}
+
+func TestASilentPodDoesNotHoldUpTheOthers(t *testing.T) {
+	g := newGround(t)
+	_, lively := g.pod("a", "10.0.0.1")
+	_, silent := g.pod("b", "10.0.0.2")
+	black := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if strings.HasPrefix(address, "10.0.0.2:") {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return g.network.Dial(ctx, network, address)
+	}
+	client := g.operator(g.authority, black)
+	client.Meet(pool, []pods.Pod{silent})
+	client.Meet("default/other", []pods.Pod{lively})
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan []pods.Result)
+	go func() { done <- client.Poll(ctx, []pods.Pod{silent}) }()
+	if _, err := client.State(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if results := <-done; results[0].Err == nil {
+		t.Error("the silent pod answered")
+	}
+}
+
+func TestCallsInFlightAreBounded(t *testing.T) {
+	g := newGround(t)
+	const bound, many = 3, 12
+	var mu sync.Mutex
+	dialing, most := 0, 0
+	full := make(chan struct{})
+	counting := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		mu.Lock()
+		dialing++
+		most = max(most, dialing)
+		if dialing == bound {
+			close(full)
+		}
+		mu.Unlock()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	client := pods.New(pods.Options{Certificate: g.authority.ClientCertificate, Dial: counting, InFlight: bound})
+	defer client.Close()
+	var all []pods.Pod
+	for i := range many {
+		_, pod := g.pod(string(rune('a'+i)), netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}).String())
+		all = append(all, pod)
+	}
+	client.Meet(pool, all)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); client.Poll(ctx, all) }()
+	<-full
+	cancel()
+	<-done
+	if most != bound {
+		t.Errorf("%d calls were in flight", most)
+	}
+}
+
+func TestAnswersThatMakeNoSenseAreErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer string
+		want   string
+	}{
+		"no JSON":                       {"<html>", "read the answer"},
+		"a version that nobody speaks":  {`{"version":99,"podUID":"a"}`, "version 99"},
+		"the state of another pod":      {`{"version":1,"podUID":"b"}`, `pod "b" answers`},
+		"more than a state can be long": {`"` + strings.Repeat("x", 2<<20) + `"`, "longer than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGround(t)
+			running, pod := g.pod("a", "10.0.0.1")
+			running.Answer(test.answer)
+			g.client.Meet(pool, []pods.Pod{pod})
+			if _, err := g.client.State(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}

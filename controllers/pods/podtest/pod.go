@@ -1,0 +1,215 @@
+package podtest
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/weir-dev/weir/pooler/podapi"
+)
+
+// Pod is a pretended pooler pod. It is safe for concurrent use.
+type Pod struct {
+	UID     string
+	Address string // host:port in its Network
+
+	network  *Network
+	clientCA string
+	server   *http.Server
+
+	mu       sync.Mutex
+	config   podapi.Config
+	open     map[string]int32 // connections by destination
+	draining bool
+	problems []podapi.Problem
+	faults   map[string]podapi.Problem // by destination
+	refusal  string
+	answer   string
+	pushes   int
+}
+
+// Start makes a pod that serves its control port at address of network until Stop. It lets in who shows a certificate
+// that the authorities in clientCA (PEM) signed.
+func Start(network *Network, uid, address, clientCA string) (*Pod, error) {
+	p := &Pod{
+		UID: uid, Address: address, network: network, clientCA: clientCA,
+		open: map[string]int32{}, faults: map[string]podapi.Problem{},
+	}
+	return p, p.serve()
+}
+
+// serve begins to listen, with a certificate of its own.
+func (p *Pod) serve() error {
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM([]byte(p.clientCA)) {
+		return fmt.Errorf("the client CA of pod %q holds no certificate", p.UID)
+	}
+	certificate, err := selfMade()
+	if err != nil {
+		return err
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{certificate},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    authorities,
+	})
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT "+podapi.PathConfig, p.accept)
+	mux.HandleFunc("GET "+podapi.PathState, p.report)
+	p.server = &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}
+	go func(server *http.Server, listener net.Listener) { _ = server.Serve(listener) }(p.server, listener)
+	p.network.Route(p.Address, listener.Addr().String())
+	return nil
+}
+
+// Stop ends the pod; its address becomes unreachable.
+func (p *Pod) Stop() {
+	p.network.Route(p.Address, "")
+	_ = p.server.Close()
+}
+
+// Restart ends the pod's process and starts another, which makes a new certificate and keeps the accepted Config, as a
+// container that restarts in its pod does.
+func (p *Pod) Restart() error {
+	p.Stop()
+	return p.serve()
+}
+
+// accept serves PUT config.
+func (p *Pod) accept(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pushes++
+	var config podapi.Config
+	if err := json.NewDecoder(io.LimitReader(r.Body, podapi.MaxConfigBytes)).Decode(&config); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	switch {
+	case p.refusal != "":
+		http.Error(w, p.refusal, http.StatusUnprocessableEntity)
+		return
+	case config.Ledger < p.config.Ledger:
+		http.Error(w, fmt.Sprintf("ledger %d is older than %d", config.Ledger, p.config.Ledger), http.StatusConflict)
+		return
+	}
+	p.config = config
+	for name, open := range p.open { // idle connections above the limit close at once
+		p.open[name] = min(open, max(p.limit(name), 0))
+	}
+	writeJSON(w, podapi.Applied{Generation: config.Generation, Ledger: config.Ledger})
+}
+
+// report serves GET state.
+func (p *Pod) report(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answer != "" {
+		_, _ = io.WriteString(w, p.answer)
+		return
+	}
+	writeJSON(w, p.state())
+}
+
+func (p *Pod) state() podapi.State {
+	state := podapi.State{
+		Version: podapi.Version, PodUID: p.UID, Software: "test",
+		Generation: p.config.Generation, Ledger: p.config.Ledger,
+		Draining: p.draining, WindowSeconds: 60, Problems: p.problems,
+		Ready: p.config.Ledger > 0 && !p.draining && len(p.problems) == 0 && p.refusal == "",
+	}
+	for _, d := range p.config.Destinations {
+		destination := podapi.DestinationState{Name: d.Name, Limit: p.limit(d.Name), Open: p.open[d.Name], Idle: p.open[d.Name], Reachable: "True"}
+		if fault, bad := p.faults[d.Name]; bad {
+			destination.Reachable, destination.Fault = "False", &fault
+		}
+		state.Ready = state.Ready && destination.Limit > 0
+		state.Destinations = append(state.Destinations, destination)
+	}
+	return state
+}
+
+// limit is the pod's share of a destination; a pod without one has none.
+func (p *Pod) limit(destination string) int32 { return p.config.Shares[p.UID][destination].MaxOpen }
+
+// State is what the pod would report now.
+func (p *Pod) State() podapi.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state()
+}
+
+// Limit is what the pod may open to a destination now.
+func (p *Pod) Limit(destination string) int32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit(destination)
+}
+
+// SetOpen opens or closes connections to a destination.
+func (p *Pod) SetOpen(destination string, open int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[destination] = open
+}
+
+// SetDraining makes the pod leave.
+func (p *Pod) SetDraining(draining bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.draining = draining
+}
+
+// SetProblems are what the pod complains of.
+func (p *Pod) SetProblems(problems ...podapi.Problem) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems = problems
+}
+
+// SetFault makes a destination unreachable for the pod; a fault without a reason mends it.
+func (p *Pod) SetFault(destination string, fault podapi.Problem) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fault.Reason == "" {
+		delete(p.faults, destination)
+		return
+	}
+	p.faults[destination] = fault
+}
+
+// Refuse makes the pod refuse every push with a reason; an empty one ends that.
+func (p *Pod) Refuse(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusal = reason
+}
+
+// Answer makes the pod answer these bytes in place of its state; an empty answer ends that.
+func (p *Pod) Answer(answer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
+}
+
+// Pushes is how many pushes have arrived.
+func (p *Pod) Pushes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pushes
+}
+
+func writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value)
+}
