@@ -1,0 +1,88 @@
+//go:build poolcheck
+
+package pool
+
+import "fmt"
+
+// proof is what check remembers of a pool or group: what was open at the last unlock.
+type proof struct{ open int }
+
+// holds proves that open has not risen above the limit; after the limit fell it may be above, but not rise.
+func (k *proof) holds(who string, open, limit int) {
+	if open > max(limit, k.open) {
+		panic(fmt.Sprintf("poolcheck: %s: %d open, %d before, limit %d", who, open, k.open, limit))
+	}
+	k.open = open
+}
+
+// check proves at each unlock what the package promises. It panics otherwise, with the lock held.
+func (g *group[C]) check() {
+	var sum tally
+	waiting, hungry := 0, 0
+	for _, p := range g.pools {
+		p.check()
+		for s, n := range p.tally {
+			sum[s] += n
+		}
+		waiting += p.queue.len
+		if p.queue.len > 0 {
+			hungry++
+		}
+	}
+	must(sum == g.tally, "counts of the pools %v, of the group %v", sum, g.tally)
+	must(waiting == g.waiting, "%d wait in the pools, %d in the group", waiting, g.waiting)
+	must(hungry == len(g.hungry), "%d hungry pools, %d listed", hungry, len(g.hungry))
+	for _, p := range g.hungry {
+		must(p.queue.len > 0, "a pool without waiters is listed as hungry")
+		must(p.alive(), "nobody will serve %d waiters: pool %v of %d, group %v of %d", p.queue.len, p.tally, p.limit(), g.tally, g.budget)
+	}
+	must(g.ticking || g.open() == 0 && g.waiting == 0, "no tick is armed")
+	g.proof.holds("group", g.open(), g.budget)
+}
+
+// check proves what concerns one pool.
+func (p *Pool[C]) check() {
+	var n tally
+	for e := range p.all {
+		must(e.pool == p && e.state != gone, "a connection of state %d is listed", e.state)
+		n[gone]--
+		n[e.state]++
+	}
+	must(n == p.tally, "counts of the connections %v, of the pool %v", n, p.tally)
+	must(len(p.idle) == p.tally[idle], "%d in the stack, %d idle", len(p.idle), p.tally[idle])
+	for i, e := range p.idle {
+		must(e.state == idle, "a connection of state %d is in the stack", e.state)
+		must(i == 0 || p.idle[i-1].since <= e.since, "the stack is not ordered by warmth")
+		must(e.generation == p.generation, "a retired connection is idle")
+	}
+	must(p.tally[idle] <= max(0, p.cfg.MaxIdle), "%d idle, MaxIdle %d", p.tally[idle], p.cfg.MaxIdle)
+	must(p.tally[idle] == 0 || p.held() <= p.limit(), "%d idle of %d held, limit %d", p.tally[idle], p.held(), p.limit())
+	length := 0
+	for w := p.queue.head; w != nil; w = w.next {
+		length++
+		must(w.queued && w.pool == p, "a waiter of the queue does not know it")
+		must(w.next == nil && w == p.queue.tail || w.next != nil && w.next.prev == w && w.seq < w.next.seq, "the queue is broken")
+	}
+	must(length == p.queue.len, "%d in the queue, length %d", length, p.queue.len)
+	p.proof.holds("pool", p.open(), p.limit())
+}
+
+// alive reports whether something is under way that ends and then serves the waiters of p.
+func (p *Pool[C]) alive() bool {
+	g := p.group
+	switch {
+	case p.paused || p.limit() == 0 || g.budget == 0:
+		return true // somebody said to wait
+	case p.tally[idle] > 0 && p.tally[resetting] < p.queue.len:
+		return false // what is idle must be lent or, to be lent, be checked
+	case p.tally[lent]+p.tally[dialing]+p.tally[resetting]+p.tally[closing] > 0 || p.dials.backoff:
+		return true
+	}
+	return g.open() >= g.budget && g.tally[lent]+g.tally[dialing]+g.tally[resetting]+g.tally[closing] > 0
+}
+
+func must(ok bool, format string, args ...any) {
+	if !ok {
+		panic("poolcheck: " + fmt.Sprintf(format, args...))
+	}
+}

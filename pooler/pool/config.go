@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Unlimited is the Config.MaxWaiting that lets any number of clients wait.
+const Unlimited = -1
+
+const (
+	defaultCheckAfter  = time.Second
+	defaultDialTimeout = 10 * time.Second
+	defaultMaxDials    = 8
+	largest            = 1_000_000 // no server takes more; larger numbers are mistakes
+)
+
+// Config says how a Pool keeps its connections. It can be changed while the pool runs, see Pool.Configure.
+// Start from DefaultConfig and change what differs; each field tells what zero means.
+//
+// IdleTime, Lifetime and CheckAfter are kept to a quarter of a second.
+type Config struct {
+	Max     int // connections open at once, dials included; 0: nothing is dialed or lent, clients wait
+	Min     int // kept open, lent or not, as far as Max (and a Set's budget) allows; 0: none
+	MinIdle int // kept idle, as far as Max allows; 0: none
+	MaxIdle int // more than this are closed when released; <= 0 keeps none. Not less than Min or MinIdle
+
+	IdleTime time.Duration // above Min and MinIdle, an idle connection is closed after this; <= 0: never
+	Lifetime time.Duration // a connection is closed after a time drawn once from [0.9, 1)·Lifetime; <= 0: never
+
+	CheckAfter  time.Duration // a connection idle for longer is checked before it is lent; 0: 1 s, < 0: never
+	DialTimeout time.Duration // for one dial with its handshake, one check, one reset; 0: 10 s
+	MaxDials    int           // parallel dials at most, fewer at first and after failures; 0: 8
+
+	// MaxWaiting is how many clients may wait for connections that others hold; more get ErrQueueFull. Clients for whom
+	// the pool still has a place (Max minus lent) do not count, as a connection can be opened for them: so 0 refuses at once
+	// when all connections are lent, and not while the pool warms up. Unlimited (< 0): any number.
+	MaxWaiting int
+}
+
+// DefaultConfig is a pool of at most 16 connections which all stay for ten idle minutes and live for an hour; 10,000 clients may wait.
+func DefaultConfig() Config {
+	return Config{
+		Max:         16,
+		MaxIdle:     math.MaxInt,
+		IdleTime:    10 * time.Minute,
+		Lifetime:    time.Hour,
+		CheckAfter:  defaultCheckAfter,
+		DialTimeout: defaultDialTimeout,
+		MaxDials:    defaultMaxDials,
+		MaxWaiting:  10_000,
+	}
+}
+
+// Validate reports the first field that makes no sense, by name. New and Configure call it.
+func (c Config) Validate() error {
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"Max", c.Max}, {"Min", c.Min}, {"MinIdle", c.MinIdle}, {"MaxDials", c.MaxDials}} {
+		if f.value < 0 {
+			return fmt.Errorf("pool: Config.%s is %d: must not be negative", f.name, f.value)
+		}
+		if f.value > largest {
+			return fmt.Errorf("pool: Config.%s is %d: must not be above %d", f.name, f.value, largest)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"Min", c.Min}, {"MinIdle", c.MinIdle}} {
+		if f.value > max(c.MaxIdle, 0) {
+			return fmt.Errorf("pool: Config.%s is %d but MaxIdle %d: connections would be closed and dialed again without end", f.name, f.value, c.MaxIdle)
+		}
+	}
+	if c.DialTimeout < 0 {
+		return fmt.Errorf("pool: Config.DialTimeout is %v: must not be negative", c.DialTimeout)
+	}
+	return nil
+}
+
+// withDefaults replaces the zeros that stand for a default.
+func (c Config) withDefaults() Config {
+	if c.CheckAfter == 0 {
+		c.CheckAfter = defaultCheckAfter
+	}
+	if c.DialTimeout == 0 {
+		c.DialTimeout = defaultDialTimeout
+	}
+	if c.MaxDials == 0 {
+		c.MaxDials = defaultMaxDials
+	}
+	return c
+}

@@ -1,0 +1,172 @@
+package pool
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	firstWindow = 4 // parallel dials of a pool that has not dialed yet
+	firstRetry  = 100 * time.Millisecond
+	lastRetry   = 5 * time.Second
+)
+
+// dials is what a pool knows from its dials so far.
+type dials struct {
+	window   int           // parallel dials that the server is known to take
+	fails    int           // in a row
+	err      error         // the last failure
+	failedAt time.Duration // of err, on the group's clock
+	failing  time.Time     // since when there was no success; zero: the last dial succeeded, or none was tried
+	rounds   int           // of backoff in a row; dials that fail together are one
+	backoff  bool          // no dial until retry fires
+	retryAt  time.Duration
+	retry    *time.Timer
+}
+
+// room is how many dials may begin now as far as this pool is concerned; the budget of a Set comes on top.
+func (p *Pool[C]) room() int {
+	if p.closed || p.paused || p.dials.backoff {
+		return 0
+	}
+	return max(0, min(min(p.dials.window, p.cfg.MaxDials)-p.tally[dialing], p.limit()-p.open()))
+}
+
+// need is how many dials the waiting clients want now. They take whatever comes first, so what is on its way counts.
+func (p *Pool[C]) need() int {
+	coming := p.tally[dialing] + p.tally[resetting] + p.tally[idle]
+	return max(0, min(p.queue.len-coming, p.room()))
+}
+
+// stock dials for Min and MinIdle, with what no waiting client needs.
+func (p *Pool[C]) stock() {
+	if p.cfg.Min == 0 && p.cfg.MinIdle == 0 {
+		return
+	}
+	lacking := max(p.cfg.Min-p.held(),
+		p.cfg.MinIdle+p.queue.len-p.tally[idle]-p.tally[dialing]-p.tally[resetting])
+	for n := min(lacking, p.room(), p.group.budget-p.group.open()); n > 0; n-- {
+		p.grow()
+	}
+}
+
+// grow takes a place and starts to dial.
+func (p *Pool[C]) grow() {
+	g := p.group
+	g.wake()
+	g.grants++
+	p.granted = g.grants
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.DialTimeout)
+	e := &entry[C]{pool: p, generation: p.generation, born: g.now, jitter: 0.9 + 0.1*rand.Float64(), cancel: cancel}
+	p.all[e] = struct{}{}
+	p.move(e, dialing)
+	go p.dial(ctx, e)
+}
+
+// dial runs the Dial hook for e and brings the outcome in.
+func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
+	start := time.Now()
+	conn, err := p.hooks.dial(ctx)
+	took := time.Since(start)
+	e.cancel()
+	final := false
+	if err != nil {
+		p.hooks.event(Event{Kind: DialFailed, Err: err, Took: took})
+		final = p.hooks.final(err)
+	} else {
+		p.hooks.event(Event{Kind: Dialed, Took: took})
+	}
+
+	g := p.group
+	g.mu.Lock()
+	g.clock()
+	e.conn = conn
+	calledOff := e.state == closing
+	switch {
+	case err == nil && calledOff:
+		g.unlock()
+		p.closeConn(e)
+		return
+	case err == nil:
+		p.dialed(e, took)
+	case calledOff:
+		p.drop(e)
+		p.serve()
+	default:
+		p.dialFailed(e, err, final)
+	}
+	g.unlock()
+}
+
+// dialed takes a new connection in. The server answers: the window widens and a retry need not wait.
+func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
+	p.stat.Dialed++
+	p.stat.Dial.Observe(took)
+	p.stat.LastDialed = time.Now()
+	p.calm()
+	p.dials.fails = 0
+	p.dials.window = min(p.dials.window+1, p.cfg.MaxDials)
+	p.dials.failing = time.Time{}
+	e.setExpiry()
+	p.settle(e)
+}
+
+// dialFailed frees the place of e and arms one retry. If the error is final, clients that wait are told.
+func (p *Pool[C]) dialFailed(e *entry[C], err error, final bool) {
+	d, now := &p.dials, p.group.now
+	p.stat.DialFailed++
+	p.drop(e)
+	if d.failing.IsZero() {
+		d.failing = time.Now()
+	}
+	d.err, d.failedAt, d.window = err, now, 1
+	d.fails++
+	if final {
+		p.final = err
+		for w := p.queue.head; w != nil; w = p.queue.head {
+			p.stat.Refused++
+			p.fail(w, err)
+		}
+	}
+	if !d.backoff && !p.closed { // of dials that fail together one counts
+		p.backOff()
+	}
+	p.serve()
+}
+
+// backOff keeps the pool from dialing for a while that doubles with each failure.
+func (p *Pool[C]) backOff() {
+	d := &p.dials
+	wait := lastRetry
+	if shift := d.rounds; shift < 6 {
+		wait = min(lastRetry, firstRetry<<shift)
+	}
+	d.rounds++
+	wait = time.Duration((0.5 + rand.Float64()/2) * float64(wait))
+	d.backoff, d.retryAt = true, p.group.now+wait
+	if d.retry == nil {
+		d.retry = time.AfterFunc(wait, p.retry)
+	} else {
+		d.retry.Reset(wait)
+	}
+}
+
+// retry ends a backoff.
+func (p *Pool[C]) retry() {
+	g := p.group
+	g.mu.Lock()
+	if p.dials.backoff && g.clock() >= p.dials.retryAt {
+		p.dials.backoff, p.final = false, nil
+		p.serve()
+	}
+	g.unlock()
+}
+
+// calm ends a backoff: a dial succeeded, or something changed that may let the next one. The caller serves.
+func (p *Pool[C]) calm() {
+	p.dials.rounds, p.dials.backoff, p.final = 0, false, nil
+	if p.dials.retry != nil {
+		p.dials.retry.Stop()
+	}
+}

@@ -1,0 +1,129 @@
+package pool
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// How a budget is divided.
+//
+// No shares are computed. Each place that becomes free goes to the hungry pool that holds the fewest connections, and of
+// two that hold as many to the one that was given a place longer ago. Pouring places one at a time into the lowest
+// vessel is what water-filling means: a pool stops rising when its clients are served, and what it leaves goes to the others.
+//
+// Places become free in three ways. A connection closes. An idle connection yields: that of a pool which holds more than
+// the hungry one does, or which has left it idle for a turn. And a released connection is claimed, although clients of
+// its own pool wait: when its pool holds at least two more than the hungry one; or, as there may be more hungry pools than
+// places, when the hungry one holds nothing and the connection had its turn. The first rule cannot undo itself, as it
+// brings the two closer together; the second can at most once a turn. So connections are not exchanged without end.
+
+// turn is how long a pool keeps its only connection while others hold nothing and wait.
+const turn = 500 * time.Millisecond
+
+// poorer orders hungry pools: who comes first gets the next place.
+func poorer[C any](a, b *Pool[C]) int {
+	return cmp.Or(cmp.Compare(a.held(), b.held()), cmp.Compare(a.granted, b.granted))
+}
+
+// sated takes p from the hungry pools.
+func (g *group[C]) sated(p *Pool[C]) {
+	if i := slices.Index(g.hungry, p); i >= 0 {
+		g.hungry = slices.Delete(g.hungry, i, i+1)
+	}
+}
+
+// divide dials for the hungry pools, the poorest first, as far as the budget goes, and then makes idle connections yield.
+func (g *group[C]) divide() {
+	for g.open() < g.budget {
+		p := g.poorest()
+		if p == nil {
+			return
+		}
+		p.grow()
+	}
+	if g.tally[idle] > 0 {
+		g.reclaim()
+	}
+}
+
+// poorest is the hungry pool that gets the next place; nil if none can use it now.
+func (g *group[C]) poorest() (poorest *Pool[C]) {
+	for _, p := range g.hungry {
+		if (poorest == nil || poorer(p, poorest) < 0) && p.need() > 0 {
+			poorest = p
+		}
+	}
+	return poorest
+}
+
+// reclaim makes idle connections yield their places to hungry pools. Places that are on their way back already count first.
+func (g *group[C]) reclaim() {
+	slices.SortFunc(g.hungry, poorer)
+	coming := g.budget - g.held()
+	for _, p := range g.hungry {
+		for i := range p.need() {
+			if coming > 0 {
+				coming--
+				continue
+			}
+			rich := g.victim(p.held() + i)
+			if rich == nil {
+				break
+			}
+			rich.shut(rich.popCold(), Yielded)
+		}
+	}
+}
+
+// victim is the pool whose coldest idle connection yields to a hungry pool that holds so many; nil if none does.
+func (g *group[C]) victim(holds int) (victim *Pool[C]) {
+	for _, p := range g.pools {
+		if len(p.idle) == 0 || p.queue.len > 0 && !p.paused {
+			continue
+		}
+		if p.held() <= holds && g.now-p.idle[0].since < turn {
+			continue
+		}
+		if victim == nil || p.held() > victim.held() {
+			victim = p
+		}
+	}
+	return victim
+}
+
+// claimed reports whether the place of e, which comes back to a hungry pool, is due to a poorer one.
+func (g *group[C]) claimed(e *entry[C]) bool {
+	if len(g.hungry) < 2 || g.open() < g.budget {
+		return false
+	}
+	coming := g.budget - g.held()
+	for _, p := range g.hungry {
+		if p == e.pool {
+			continue
+		}
+		more := e.pool.held() - p.held()
+		if more >= 2 || more == 1 && p.held() == 0 && g.now-e.born >= turn {
+			coming -= min(p.need(), max(1, more/2))
+		}
+		if coming < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// shrink brings what is open down to the budget, except what is lent, taking from the pools that hold the most.
+func (g *group[C]) shrink() {
+	for g.held() > g.budget {
+		var richest *Pool[C]
+		for _, p := range g.pools {
+			if p.tally[idle]+p.tally[dialing] > 0 && (richest == nil || p.held() > richest.held()) {
+				richest = p
+			}
+		}
+		if richest == nil || !richest.callOff() {
+			return
+		}
+	}
+}

@@ -1,0 +1,45 @@
+// Package pool keeps connections ready and lends them fairly.
+//
+// A Pool serves one destination, a Set many under one budget. Both never have more connections open than
+// they may: a connection counts from before its dial starts until its Close hook has returned.
+//
+// A client that finds nothing idle waits, first come first served, for whatever comes first: a connection
+// released or one newly dialed. Dials belong to the pool: a client that gives up does not cancel one.
+//
+// # States
+//
+// Each connection is in one of five states, and open is their sum:
+//
+//	         dial ok                Acquire
+//	dialing ─────────┐        ┌───────────────┐
+//	   │             ▼        │               ▼
+//	   │           idle ──────┘             lent ──── Hijack ──▶ gone
+//	   │            ▲ │  check               │ │
+//	   │            │ └──────▶ resetting ◀───┘ │ Discard, too old,
+//	   │ fails      └────────────┘   Reset     │ too many, retired
+//	   ▼                                       ▼
+//	  gone ◀──────────── Close returned ─── closing
+//
+// # The rule of liveness
+//
+// A client waits only while something that ends is under way: a connection lent, dialing, resetting or closing,
+// an armed retry timer, or, in a Set whose budget is used up, such a thing in another pool. (A paused pool and one
+// whose limit is zero wait for Resume, Configure or SetBudget.) Every core that lost this rule lost it where one
+// event (a raise, a broken connection, a failed dial) forgot to look at the queue. Here counts change in one function
+// (move), and every event ends in serve, which alone gives what is free to who waits and dials for the rest.
+// Built with the tag poolcheck, each unlock proves this and that the counts add up.
+//
+// # Decisions
+//
+//   - One mutex, shared by all pools of a Set: it makes the budget exact and the sums consistent, and an uncontended
+//     pair of lock and unlock is cheaper than the atomics that would replace it. It is held for no hook and no wait.
+//   - Idle connections are a stack: the warm ones are used, the cold end is what a sweep closes.
+//   - A released connection goes to the oldest waiter under the same lock, and the releaser then yields its CPU to it.
+//   - The deadline of a waiter is compared with the clock at hand-off: nothing is lent to who has given up.
+//   - Times that decide about idle connections come from a clock read once per tick (a quarter of a second), because
+//     reading the clock costs more than the rest of an Acquire.
+//   - Parallel dials are bounded by a window: 4 at first, one more after each success up to Config.MaxDials, one after
+//     a failure; retries back off from 100 ms to 5 s.
+//   - In a Set places go to the waiting pool that holds the fewest, so that the division tends to max-min fairness over
+//     demand. See divide.go.
+package pool

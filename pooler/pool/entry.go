@@ -1,0 +1,77 @@
+package pool
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// state is where a connection is; each is in exactly one.
+type state uint8
+
+const (
+	gone      state = iota // before its dial and after its Close: not open
+	dialing                // its place is taken, the connection on its way
+	idle                   // ready in the stack
+	lent                   // a client holds its lease
+	resetting              // its Reset or Check hook runs
+	closing                // its Close hook runs, or a dial, check or reset that was called off is not back yet
+	states
+)
+
+// tally counts connections by state. What enters the open states leaves gone, so the count of gone is minus open.
+type tally [states]int
+
+func (t *tally) open() int { return -t[gone] }
+
+// held is what is open and will stay: open without closing.
+func (t *tally) held() int { return -t[gone] - t[closing] }
+
+func (t *tally) move(from, to state) {
+	t[from]--
+	t[to]++
+}
+
+// entry is one connection of a pool, from its dial to its end. The pool's lock guards it, but for turn.
+type entry[C any] struct {
+	pool  *Pool[C]
+	conn  C
+	state state
+
+	turn       atomic.Uint64 // a lease is good as long as this is its own number; rises when a lease ends
+	generation uint64        // of the pool when the dial began; an older one is retired
+	seized     bool          // Close took it from its holder: the holder's Release is no misuse
+
+	born    time.Duration      // when the dial began, on the group's clock
+	since   time.Duration      // idle since, on the group's coarse clock
+	expires time.Duration      // end of its lifetime; 0: never
+	jitter  float64            // its part of Config.Lifetime, drawn once
+	cancel  context.CancelFunc // of the dial, check or reset that runs
+
+	reason Reason // why it is closing
+	err    error  // what broke it
+}
+
+// move changes the state of e: the only place where counts change.
+func (p *Pool[C]) move(e *entry[C], to state) {
+	p.tally.move(e.state, to)
+	p.group.tally.move(e.state, to)
+	e.state = to
+}
+
+// setExpiry computes the end of e's lifetime from the pool's present Config.
+func (e *entry[C]) setExpiry() {
+	e.expires = 0
+	if life := e.pool.cfg.Lifetime; life > 0 {
+		e.expires = e.born + max(1, time.Duration(e.jitter*float64(life)))
+	}
+}
+
+// expired reports whether e's lifetime is over, on the coarse clock.
+func (e *entry[C]) expired() bool { return e.expires != 0 && e.pool.group.now >= e.expires }
+
+// stale reports whether e was idle for so long that it must be checked before it is lent.
+func (e *entry[C]) stale() bool {
+	p := e.pool
+	return p.hooks.Check != nil && p.cfg.CheckAfter > 0 && p.group.now-e.since >= p.cfg.CheckAfter
+}

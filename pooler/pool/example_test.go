@@ -1,0 +1,104 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/pool"
+)
+
+// listen is a server that takes connections and leaves them open.
+func listen() net.Listener {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		for {
+			if _, err := server.Accept(); err != nil {
+				return
+			}
+		}
+	}()
+	return server
+}
+
+func Example() {
+	server := listen()
+	defer server.Close()
+	ctx := context.Background()
+
+	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{
+		Dial:  func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", server.Addr().String()) },
+		Close: func(conn net.Conn) { conn.Close() },
+	})
+	lease, err := p.Acquire(ctx)
+	fmt.Fprintln(lease.Conn(), "hello")
+	lease.Release()
+
+	stats := p.Stats()
+	fmt.Println(stats.Open, "open,", stats.Idle, "idle, error", err)
+	fmt.Println(p.Close(ctx))
+	// Output:
+	// 1 open, 1 idle, error <nil>
+	// <nil>
+}
+
+func ExamplePool_AcquireFunc() {
+	p, _ := pool.New(pool.DefaultConfig(), pool.Hooks[string]{
+		Dial:  func(context.Context) (string, error) { return "a connection", nil },
+		Close: func(string) {},
+	})
+	events := make(chan func()) // an event loop's mailbox
+
+	p.AcquireFunc(time.Now().Add(time.Second), func(lease pool.Lease[string], err error) {
+		go func() { events <- func() { fmt.Println(lease.Conn(), err); lease.Release() } }()
+	})
+	(<-events)()
+	p.Close(context.Background())
+	// Output: a connection <nil>
+}
+
+func ExampleWaitError() {
+	cfg := pool.DefaultConfig()
+	cfg.Max = 1
+	p, _ := pool.New(cfg, pool.Hooks[string]{
+		Dial:  func(context.Context) (string, error) { return "", errors.New("connection refused") },
+		Close: func(string) {},
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err := p.Acquire(ctx)
+
+	var wait *pool.WaitError
+	fmt.Println(errors.As(err, &wait), errors.Is(err, context.DeadlineExceeded))
+	fmt.Println(wait.Counts.Open, "of", wait.Counts.Max, "open:", wait.Dial)
+	p.Close(context.Background())
+	// Output:
+	// true true
+	// 0 of 1 open: connection refused
+}
+
+func ExampleSet() {
+	type key struct{ database, user string }
+	set := pool.NewSet(10, func(k key) (pool.Config, pool.Hooks[string], error) {
+		return pool.DefaultConfig(), pool.Hooks[string]{
+			Dial:  func(context.Context) (string, error) { return k.user + "@" + k.database, nil },
+			Close: func(string) {},
+		}, nil
+	})
+	lease, _ := set.Acquire(context.Background(), key{"orders", "ann"})
+	fmt.Println(lease.Conn())
+	lease.Release()
+
+	set.SetBudget(0) // takes effect at once: what is idle is closed
+	set.Close(context.Background())
+	stats := set.Stats()
+	fmt.Println(stats.Open, "open,", stats.ClosedSurplus, "closed")
+	// Output:
+	// ann@orders
+	// 0 open, 1 closed
+}

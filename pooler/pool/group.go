@@ -1,0 +1,98 @@
+package pool
+
+import (
+	"sync"
+	"time"
+)
+
+// tick is how often pools are swept, and how coarse the clock is that decides about idle connections.
+const tick = 250 * time.Millisecond
+
+// group is pools under one budget: what they share. A Pool of its own is a group of one.
+type group[C any] struct {
+	mu     sync.Mutex
+	budget int // the most connections all pools together may have open
+	tally      // of all pools
+	pools  []*Pool[C]
+	hungry []*Pool[C] // those with waiting clients
+
+	epoch   time.Time     // zero of the group's clock
+	now     time.Duration // the coarse clock: at most a tick behind while anything is open or waits
+	timer   *time.Timer
+	ticking bool
+
+	waiting int        // clients, in all pools
+	grants  uint64     // places given so far
+	outbox  *waiter[C] // clients to be told when the lock is given up, the newest first
+	handed  bool       // a blocked client was woken since the lock was taken
+	waiters sync.Pool
+
+	past  Stats // what forgotten pools have counted
+	peaks peaks
+	proof proof
+}
+
+func newGroup[C any](budget int) *group[C] {
+	return &group[C]{budget: budget, epoch: time.Now()}
+}
+
+// clock reads the clock and brings the coarse one up to date.
+func (g *group[C]) clock() time.Duration {
+	g.now = time.Since(g.epoch)
+	return g.now
+}
+
+// unlock gives the lock up, then tells those of the outbox. It reports whether a blocked client was woken.
+func (g *group[C]) unlock() (handed bool) {
+	g.check()
+	handed, g.handed = g.handed, false
+	out := g.outbox
+	if out == nil {
+		g.mu.Unlock()
+		return handed
+	}
+	g.outbox = nil
+	g.mu.Unlock()
+
+	var first *waiter[C]
+	for out != nil { // oldest first
+		out, out.next, first = out.next, first, out
+	}
+	for w := first; w != nil; w = first {
+		first = w.next
+		deliver, l, err := w.deliver, w.lease, w.err
+		g.recycle(w)
+		deliver(l, err)
+	}
+	return handed
+}
+
+// wake starts the ticks, which go on while anything is open or waits.
+func (g *group[C]) wake() {
+	if g.ticking {
+		return
+	}
+	g.ticking = true
+	g.clock()
+	if g.timer == nil {
+		g.timer = time.AfterFunc(tick, g.sweep)
+	} else {
+		g.timer.Reset(tick)
+	}
+}
+
+// sweep keeps the coarse clock, closes what was idle or open for too long, and tops pools up.
+func (g *group[C]) sweep() {
+	g.mu.Lock()
+	g.clock()
+	for _, p := range g.pools {
+		p.sweep()
+	}
+	for _, p := range g.pools {
+		p.serve()
+	}
+	if g.ticking = g.open() > 0 || g.waiting > 0; g.ticking {
+		g.timer.Reset(tick)
+	}
+	g.unlock()
+}

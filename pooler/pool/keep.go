@@ -1,0 +1,51 @@
+package pool
+
+// sweep closes idle connections that are too old, and those at the cold end that were idle for too long. The caller serves.
+func (p *Pool[C]) sweep() {
+	now := p.group.now
+	if wait := p.cfg.IdleTime; wait > 0 {
+		for len(p.idle) > p.cfg.MinIdle && p.held() > p.cfg.Min && now-p.idle[0].since >= wait {
+			p.shut(p.popCold(), ByIdleTime)
+		}
+	}
+	if p.cfg.Lifetime <= 0 {
+		return
+	}
+	young := p.idle[:0]
+	for _, e := range p.idle {
+		if e.expired() {
+			p.shut(e, ByLifetime)
+		} else {
+			young = append(young, e)
+		}
+	}
+	clear(p.idle[len(young):])
+	p.idle = young
+}
+
+// shrink closes and calls off what is above the limits, except what is lent: that is closed when it comes back. The caller serves.
+func (p *Pool[C]) shrink() {
+	for p.held() > p.limit() && p.callOff() {
+	}
+	for len(p.idle) > max(0, p.cfg.MaxIdle) {
+		p.shut(p.popCold(), Surplus)
+	}
+}
+
+// callOff ends one connection that nobody uses, reporting false if there is none: the coldest idle one, else a dial.
+func (p *Pool[C]) callOff() bool {
+	if len(p.idle) > 0 {
+		p.shut(p.popCold(), Surplus)
+		return true
+	}
+	if p.tally[dialing] == 0 {
+		return false
+	}
+	for e := range p.all {
+		if e.state == dialing {
+			p.shut(e, Surplus)
+			return true
+		}
+	}
+	return false
+}

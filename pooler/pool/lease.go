@@ -1,0 +1,104 @@
+package pool
+
+import (
+	"runtime"
+	"time"
+)
+
+// Lease is the right to use one connection until Release, Discard or Hijack, of which the first call counts.
+// Later calls do nothing and are counted in Stats.Misuses. A Lease is a value; copies are the same lease.
+// The zero Lease holds nothing; its methods do nothing, but Conn panics.
+type Lease[C any] struct {
+	entry *entry[C]
+	turn  uint64
+}
+
+// Conn is the connection. It panics after the lease ended: what it would return may be in use by somebody else.
+func (l Lease[C]) Conn() C {
+	if !l.Valid() {
+		panic("pool: Conn of a lease that has ended")
+	}
+	return l.entry.conn
+}
+
+// Valid reports whether the lease holds a connection: it was acquired and has not ended.
+func (l Lease[C]) Valid() bool { return l.entry != nil && l.entry.turn.Load() == l.turn }
+
+// Age is the time since the connection's dial began.
+func (l Lease[C]) Age() time.Duration {
+	if l.entry == nil {
+		return 0
+	}
+	return time.Since(l.entry.pool.group.epoch) - l.entry.born
+}
+
+// Release gives the connection back; to the oldest waiter, if there is one. It does not wait for the Reset hook.
+func (l Lease[C]) Release() {
+	if l.entry == nil {
+		return
+	}
+	p := l.entry.pool
+	p.group.mu.Lock()
+	if p.end(l) {
+		p.release(l.entry)
+	}
+	if p.group.unlock() {
+		// The client just woken sits behind this goroutine on this CPU: let it go first, or its connection idles.
+		runtime.Gosched()
+	}
+}
+
+// Discard closes the connection, because of why (which may be nil), and, if clients wait, another is dialed.
+func (l Lease[C]) Discard(why error) {
+	if l.entry == nil {
+		return
+	}
+	p := l.entry.pool
+	p.group.mu.Lock()
+	if p.end(l) {
+		l.entry.err = why
+		p.shut(l.entry, Broken)
+		p.serve()
+	}
+	p.group.unlock()
+}
+
+// Hijack takes the connection out of the pool, which forgets it: its place is free at once, and closing it is up to
+// the caller. After the lease ended it returns the zero C.
+func (l Lease[C]) Hijack() (conn C) {
+	if l.entry == nil {
+		return conn
+	}
+	p := l.entry.pool
+	p.group.mu.Lock()
+	if p.end(l) {
+		conn = l.entry.conn
+		p.drop(l.entry)
+		p.serve()
+	}
+	p.group.unlock()
+	return conn
+}
+
+// end ends the lease, and reports false if it had ended before.
+func (p *Pool[C]) end(l Lease[C]) bool {
+	e := l.entry
+	if e.turn.Load() != l.turn || e.state != lent {
+		if !e.seized {
+			p.stat.Misuses++
+		}
+		return false
+	}
+	e.turn.Store(l.turn + 1)
+	return true
+}
+
+// release brings a connection back whose lease just ended: to its Reset hook, or to rest.
+func (p *Pool[C]) release(e *entry[C]) {
+	if p.hooks.Reset != nil && p.verdict(e) == kept {
+		p.prepare(e, "Reset", p.hooks.Reset)
+		p.serve()
+		return
+	}
+	p.settle(e)
+}

@@ -1,0 +1,312 @@
+package pool
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Pool keeps connections to one destination. Make one with New, or many under one budget with NewSet.
+type Pool[C any] struct {
+	group *group[C] // holds the lock that guards everything below
+	hooks Hooks[C]
+	cfg   Config
+	cap   int // from Set.Limit
+
+	tally
+	all   map[*entry[C]]struct{}
+	idle  []*entry[C] // a stack: the warmest last
+	queue queue[C]
+	dials dials
+	final error // told to new clients while a backoff after it lasts and nothing is held; else nil
+
+	generation uint64 // rises with Retire
+	paused     bool
+	closed     bool
+	drained    chan struct{} // closed when nothing is lent; made by Pause
+	done       chan struct{} // closed when the pool is closed and nothing is open
+
+	granted uint64        // when it last got a place, in grants of the group
+	used    time.Duration // when it was last acquired from, on the coarse clock
+	stat    Stats         // what only rises; the rest is filled in by Stats
+	peaks   peaks
+	proof   proof
+}
+
+// New makes a Pool and starts to fill it to Min. It fails if cfg makes no sense, naming the field.
+func New[C any](cfg Config, hooks Hooks[C]) (*Pool[C], error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := hooks.validate(); err != nil {
+		return nil, err
+	}
+	g := newGroup[C](math.MaxInt)
+	g.mu.Lock()
+	p := g.add(cfg, hooks, math.MaxInt)
+	g.unlock()
+	return p, nil
+}
+
+// add makes a pool of the group and starts to fill it.
+func (g *group[C]) add(cfg Config, hooks Hooks[C], limit int) *Pool[C] {
+	p := &Pool[C]{
+		group: g,
+		hooks: hooks,
+		cfg:   cfg.withDefaults(),
+		cap:   limit,
+		all:   make(map[*entry[C]]struct{}),
+		done:  make(chan struct{}),
+		used:  g.clock(),
+	}
+	p.dials.window = firstWindow
+	g.pools = append(g.pools, p)
+	p.serve()
+	return p
+}
+
+// limit is the most connections this pool may have open; a Set's budget comes on top.
+func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
+
+// Acquire lends a connection, waiting for one as long as ctx allows. The error is ErrClosed, ErrQueueFull, an error of
+// Dial that is final, or a *WaitError that tells how long and for what the client waited and wraps the cause of ctx's end
+// and the last dial error. A connection is never lent after ctx is done, even when it became free before.
+func (p *Pool[C]) Acquire(ctx context.Context) (Lease[C], error) {
+	done := ctx.Err() != nil
+	deadline, _ := ctx.Deadline()
+	p.group.mu.Lock()
+	if done {
+		return Lease[C]{}, p.refuse(context.Cause(ctx))
+	}
+	return p.acquire(ctx, deadline)
+}
+
+// refuse gives up the lock and explains why a client whose time is up is not let in.
+func (p *Pool[C]) refuse(cause error) error {
+	p.group.clock()
+	err := p.waitError(0, p.queue.len, cause)
+	p.group.unlock()
+	return err
+}
+
+// acquire is Acquire with the lock held, which it gives up. No foreign code runs meanwhile, not even ctx's.
+func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time) (Lease[C], error) {
+	g := p.group
+	if l, ok := p.take(); ok {
+		g.unlock()
+		return l, nil
+	}
+	w := g.newWaiter(p, deadline)
+	if err := p.enter(w); err != nil {
+		g.unlock()
+		g.recycle(w)
+		return Lease[C]{}, err
+	}
+	g.unlock()
+	return p.await(ctx, w)
+}
+
+// await blocks until w is answered or ctx is done.
+func (p *Pool[C]) await(ctx context.Context, w *waiter[C]) (Lease[C], error) {
+	g := p.group
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		if err := p.giveUp(ctx, w); err != nil {
+			g.recycle(w)
+			return Lease[C]{}, err
+		}
+		<-w.ready // it was answered before it could leave
+	}
+	l, err, since := w.lease, w.err, w.since
+	g.recycle(w)
+	if err == nil && ctx.Err() != nil {
+		return Lease[C]{}, p.takeBack(ctx, l, since)
+	}
+	return l, err
+}
+
+// giveUp takes w out of the queue because ctx is done; nil if it was answered before.
+func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) error {
+	g, cause := p.group, context.Cause(ctx)
+	g.mu.Lock()
+	defer g.unlock()
+	if !w.queued {
+		return nil
+	}
+	err := p.waitError(g.clock()-w.since, p.queue.ahead(w), cause)
+	p.leave(w)
+	p.serve()
+	return err
+}
+
+// takeBack undoes a lease that was given to a client whose ctx was done by the time it woke.
+func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration) error {
+	g, cause := p.group, context.Cause(ctx)
+	g.mu.Lock()
+	defer g.unlock()
+	err := p.waitError(g.clock()-since, 0, cause)
+	if p.end(l) {
+		p.stat.Acquired--
+		p.settle(l.entry)
+	}
+	return err
+}
+
+// AcquireFunc is Acquire for event-driven callers: deliver is called once, with a lease or an error, never with the pool
+// locked. It may be called before AcquireFunc returns, and by any goroutine that releases a connection or ends a dial, so it should
+// hand over and return. The zero deadline is none; after it deliver gets a *WaitError.
+//
+// cancel gives the place in the queue up. It reports true if deliver will not be called any more, false if it was or is about to be.
+func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error)) (cancel func() bool) {
+	late := past(deadline)
+	p.group.mu.Lock()
+	if late {
+		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
+		return tooLate
+	}
+	return p.acquireFunc(deadline, deliver)
+}
+
+func past(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
+
+// acquireFunc is AcquireFunc with the lock held, which it gives up.
+func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error)) (cancel func() bool) {
+	g := p.group
+	if l, ok := p.take(); ok {
+		g.unlock()
+		deliver(l, nil)
+		return tooLate
+	}
+	w := g.newWaiter(p, deadline)
+	w.deliver = deliver
+	ticket := w.ticket
+	if err := p.enter(w); err != nil {
+		g.unlock()
+		g.recycle(w)
+		deliver(Lease[C]{}, err)
+		return tooLate
+	}
+	if w.queued && w.deadline != 0 {
+		w.arm()
+	}
+	g.unlock()
+	return func() bool { return p.withdraw(w, ticket) }
+}
+
+func tooLate() bool { return false }
+
+// withdraw takes w out of the queue if it is still in its use with this ticket.
+func (p *Pool[C]) withdraw(w *waiter[C], ticket uint64) bool {
+	g := p.group
+	g.mu.Lock()
+	if w.ticket != ticket || !w.queued {
+		g.unlock()
+		return false
+	}
+	g.clock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	p.stat.Cancelled++
+	p.leave(w)
+	p.serve()
+	g.unlock()
+	g.recycle(w)
+	return true
+}
+
+// TryAcquire lends an idle connection, if there is one that need not be checked and nobody waits.
+func (p *Pool[C]) TryAcquire() (Lease[C], bool) {
+	p.group.mu.Lock()
+	l, ok := p.take()
+	p.group.unlock()
+	return l, ok
+}
+
+// take lends the warmest idle connection if that needs no more than that.
+func (p *Pool[C]) take() (Lease[C], bool) {
+	if len(p.idle) == 0 || p.queue.len > 0 || p.paused || p.closed {
+		return Lease[C]{}, false
+	}
+	e := p.idle[len(p.idle)-1]
+	if e.expired() || e.stale() {
+		return Lease[C]{}, false
+	}
+	p.pop()
+	l := p.lend(e)
+	p.stat.AcquiredIdle++
+	p.stat.Wait.Counts[0]++
+	p.stock()
+	return l, true
+}
+
+// Config is the present configuration, with defaults filled in.
+func (p *Pool[C]) Config() Config {
+	p.group.mu.Lock()
+	defer p.group.unlock()
+	return p.cfg
+}
+
+// Configure replaces the Config at once: clients that wait are served from what it adds, idle connections above it are
+// closed, lent ones when they come back, dials above it are called off. It never waits. Open falls to a lower Max; it does
+// not rise above it meanwhile. A backoff after failed dials ends. It fails if cfg makes no sense, and then changes nothing.
+func (p *Pool[C]) Configure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	p.configure(cfg)
+	return nil
+}
+
+func (p *Pool[C]) configure(cfg Config) {
+	p.group.clock()
+	p.cfg = cfg.withDefaults()
+	for e := range p.all {
+		e.setExpiry()
+	}
+	p.calm()
+	p.shrink()
+	p.serve()
+}
+
+// Retire closes the connections that exist now: idle ones at once, lent ones when released, those still dialing when
+// dialed (after a failover, say). A backoff after failed dials ends.
+func (p *Pool[C]) Retire() {
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	g.clock()
+	p.generation++
+	for len(p.idle) > 0 {
+		p.shut(p.popCold(), Retired)
+	}
+	p.calm()
+	p.serve()
+}
+
+// Pause holds back leases and dials until Resume; clients wait. Drained is closed when nothing is lent (PAUSE, SUSPEND).
+func (p *Pool[C]) Pause() (drained <-chan struct{}) {
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	if !p.paused {
+		p.paused, p.drained = true, make(chan struct{})
+		p.serve()
+	}
+	return p.drained
+}
+
+// Resume ends a Pause.
+func (p *Pool[C]) Resume() {
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	g.clock()
+	p.paused = false
+	p.calm()
+	p.serve()
+}

@@ -1,0 +1,193 @@
+package pool
+
+import "context"
+
+// serve gives what is free to who waits and dials for the rest. Every change of state ends here.
+func (p *Pool[C]) serve() {
+	if p.queue.len > 0 && len(p.idle) > 0 {
+		p.hand()
+	}
+	if len(p.group.hungry) > 0 {
+		p.group.divide()
+	}
+	p.stock()
+	p.signal()
+}
+
+// hand gives idle connections to waiters. Those that are too old are closed; those idle for too long are checked first, one
+// for each waiter, while the waiters keep their places: who is the oldest when a check is done gets the connection.
+func (p *Pool[C]) hand() {
+	for len(p.idle) > 0 {
+		w := p.next()
+		if w == nil {
+			return
+		}
+		e := p.idle[len(p.idle)-1]
+		if e.stale() && p.tally[resetting] >= p.queue.len {
+			return
+		}
+		p.pop()
+		switch {
+		case e.expired():
+			p.shut(e, ByLifetime)
+		case e.stale():
+			p.prepare(e, "Check", p.hooks.Check)
+		default:
+			p.give(e, w)
+		}
+	}
+}
+
+// lend makes e a lease. e comes from anywhere but the stack.
+func (p *Pool[C]) lend(e *entry[C]) Lease[C] {
+	g := p.group
+	p.move(e, lent)
+	p.stat.Acquired++
+	p.used = g.now
+	p.peaks.see(p.tally[lent], p.queue.len)
+	g.peaks.see(g.tally[lent], g.waiting)
+	return Lease[C]{e, e.turn.Load()}
+}
+
+// settle brings e, which is whole, to where it belongs: to the oldest waiter, to the idle stack, or to its end.
+func (p *Pool[C]) settle(e *entry[C]) {
+	why := p.verdict(e)
+	if why == kept {
+		if w := p.next(); w != nil {
+			p.give(e, w)
+		} else if len(p.idle) >= p.cfg.MaxIdle {
+			why = Surplus
+		} else {
+			p.rest(e)
+		}
+	}
+	if why != kept {
+		p.shut(e, why)
+	}
+	p.serve()
+}
+
+// verdict is the reason to close e now that it comes back, or kept.
+func (p *Pool[C]) verdict(e *entry[C]) Reason {
+	g := p.group
+	switch {
+	case p.closed:
+		return Shutdown
+	case e.generation != p.generation:
+		return Retired
+	case p.held() > p.limit() || g.held() > g.budget:
+		return Surplus
+	case e.expired():
+		return ByLifetime
+	case p.queue.len > 0 && g.claimed(e):
+		return Yielded
+	}
+	return kept
+}
+
+// rest puts e on the idle stack.
+func (p *Pool[C]) rest(e *entry[C]) {
+	p.move(e, idle)
+	e.since = p.group.now
+	p.idle = append(p.idle, e)
+}
+
+// pop takes the warmest connection off the idle stack. The caller moves it on.
+func (p *Pool[C]) pop() *entry[C] {
+	last := len(p.idle) - 1
+	e := p.idle[last]
+	p.idle[last] = nil
+	p.idle = p.idle[:last]
+	return e
+}
+
+// popCold takes the coldest connection off the idle stack. The caller moves it on.
+func (p *Pool[C]) popCold() *entry[C] {
+	e := p.idle[0]
+	last := copy(p.idle, p.idle[1:])
+	p.idle[last] = nil
+	p.idle = p.idle[:last]
+	return e
+}
+
+// prepare runs the hook for e, which comes from anywhere but the stack, outside the lock; then e settles.
+func (p *Pool[C]) prepare(e *entry[C], name string, hook func(context.Context, C) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.DialTimeout)
+	e.cancel = cancel
+	p.move(e, resetting)
+	go func() {
+		err := call(ctx, name, hook, e.conn)
+		cancel()
+		p.prepared(e, err)
+	}()
+}
+
+func call[C any](ctx context.Context, name string, hook func(context.Context, C) error, conn C) (err error) {
+	defer guard(name, &err)
+	return hook(ctx, conn)
+}
+
+func (p *Pool[C]) prepared(e *entry[C], err error) {
+	g := p.group
+	g.mu.Lock()
+	g.clock()
+	switch {
+	case e.state == closing: // called off meanwhile
+		g.unlock()
+		p.closeConn(e)
+		return
+	case err != nil:
+		e.err = err
+		p.shut(e, Broken)
+		p.serve()
+	default:
+		p.settle(e)
+	}
+	g.unlock()
+}
+
+// shut begins the end of e, which comes from anywhere but the stack. The caller serves.
+func (p *Pool[C]) shut(e *entry[C], why Reason) {
+	busy := e.state == dialing || e.state == resetting
+	p.move(e, closing)
+	e.reason = why
+	*p.stat.closed(why)++
+	if busy {
+		e.cancel() // its goroutine sees the state when it comes back, and closes it
+		return
+	}
+	go p.closeConn(e)
+}
+
+// closeConn calls the Close hook, which frees the place.
+func (p *Pool[C]) closeConn(e *entry[C]) {
+	if err := p.hooks.close(e.conn); err != nil && e.err == nil {
+		e.err = err
+	}
+	p.hooks.event(Event{Kind: Closed, Reason: e.reason, Err: e.err})
+	p.group.mu.Lock()
+	p.group.clock()
+	p.drop(e)
+	p.serve()
+	p.group.unlock()
+}
+
+// drop forgets e, which comes from anywhere but the stack. The caller serves.
+func (p *Pool[C]) drop(e *entry[C]) {
+	p.move(e, gone)
+	delete(p.all, e)
+}
+
+// signal tells those who wait for the pool to be drained or closed.
+func (p *Pool[C]) signal() {
+	if p.paused && p.tally[lent]+p.tally[resetting] == 0 {
+		select {
+		case <-p.drained:
+		default:
+			close(p.drained)
+		}
+	}
+	if p.closed && p.open() == 0 {
+		p.group.forget(p)
+	}
+}

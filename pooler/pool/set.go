@@ -1,0 +1,254 @@
+package pool
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// Set is the pools of many destinations, made on first use, under one budget: all together never have more connections
+// open than it, dials included. An idle connection of a rich pool yields to a waiting client of a poor one, and no pool
+// starves; see divide.go. Clients of one key are served first come first served.
+type Set[K comparable, C any] struct {
+	group   *group[C]
+	open    func(K) (Config, Hooks[C], error)
+	pools   map[K]*Pool[C] // guarded by the group's lock, like all below
+	limits  map[K]int
+	version uint64 // of what open returns: rises with Configure
+	closed  bool
+}
+
+// NewSet makes a Set that has at most budget connections open (0, or less: none before SetBudget). open gives what a
+// key's pool is made of; it is called at the first use of a key, without locks, and perhaps more than once.
+func NewSet[K comparable, C any](budget int, open func(K) (Config, Hooks[C], error)) *Set[K, C] {
+	return &Set[K, C]{
+		group:  newGroup[C](max(0, budget)),
+		open:   open,
+		pools:  make(map[K]*Pool[C]),
+		limits: make(map[K]int),
+	}
+}
+
+// Acquire is Pool.Acquire for a key. The error may also be what open returned.
+func (s *Set[K, C]) Acquire(ctx context.Context, key K) (Lease[C], error) {
+	done := ctx.Err() != nil
+	deadline, _ := ctx.Deadline()
+	p, err := s.lock(key)
+	if err != nil {
+		return Lease[C]{}, err
+	}
+	if done {
+		return Lease[C]{}, p.refuse(context.Cause(ctx))
+	}
+	return p.acquire(ctx, deadline)
+}
+
+// AcquireFunc is Pool.AcquireFunc for a key. deliver may also get what open returned as an error.
+func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C], error)) (cancel func() bool) {
+	p, err := s.lock(key)
+	if err != nil {
+		deliver(Lease[C]{}, err)
+		return tooLate
+	}
+	if past(deadline) {
+		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
+		return tooLate
+	}
+	return p.acquireFunc(deadline, deliver)
+}
+
+// TryAcquire is Pool.TryAcquire for a key.
+func (s *Set[K, C]) TryAcquire(key K) (Lease[C], bool) {
+	g := s.group
+	g.mu.Lock()
+	defer g.unlock()
+	if p := s.pools[key]; p != nil {
+		return p.take()
+	}
+	return Lease[C]{}, false
+}
+
+// lock returns the pool of key, made if need be, with the group locked.
+func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
+	g := s.group
+	g.mu.Lock()
+	for {
+		if s.closed {
+			g.unlock()
+			return nil, ErrClosed
+		}
+		if p := s.pools[key]; p != nil {
+			return p, nil
+		}
+		version := s.version
+		g.unlock()
+		cfg, hooks, err := s.make(key)
+		if err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		if s.closed || s.pools[key] != nil || s.version != version {
+			continue
+		}
+		limit, limited := s.limits[key]
+		if !limited {
+			limit = math.MaxInt
+		}
+		s.pools[key] = g.add(cfg, hooks, limit)
+	}
+}
+
+// make asks for what a pool is made of, and looks at it.
+func (s *Set[K, C]) make(key K) (cfg Config, hooks Hooks[C], err error) {
+	if cfg, hooks, err = s.open(key); err != nil {
+		return cfg, hooks, err
+	}
+	if err = cfg.Validate(); err != nil {
+		return cfg, hooks, err
+	}
+	return cfg, hooks, hooks.validate()
+}
+
+// SetBudget changes how many connections all pools together may have open; 0, or less: none. It takes effect at once and
+// does not wait: what is idle or dialing above it is closed or called off, lent ones are closed when released, and
+// meanwhile nothing is dialed.
+func (s *Set[K, C]) SetBudget(n int) {
+	g := s.group
+	g.mu.Lock()
+	defer g.unlock()
+	g.clock()
+	g.budget = max(0, n)
+	g.shrink()
+	for _, p := range g.pools {
+		p.serve()
+	}
+}
+
+// Limit lets key have at most n connections open, if its Config.Max is not lower; n < 0 takes the limit away. It holds for
+// pools of this key made later, too.
+func (s *Set[K, C]) Limit(key K, n int) {
+	g := s.group
+	g.mu.Lock()
+	defer g.unlock()
+	g.clock()
+	if n < 0 {
+		n = math.MaxInt
+		delete(s.limits, key)
+	} else {
+		s.limits[key] = n
+	}
+	if p := s.pools[key]; p != nil {
+		p.cap = n
+		p.shrink()
+		p.serve()
+	}
+}
+
+// Configure gives each pool the Config that change makes of its key and present one, as Pool.Configure does, all at one
+// moment. If change or Config.Validate fails for one, nothing changes. open must return new Configs before Configure is
+// called: a pool being made meanwhile asks again. change is called without locks.
+func (s *Set[K, C]) Configure(change func(K, Config) (Config, error)) error {
+	g := s.group
+	g.mu.Lock()
+	s.version++
+	old := make(map[K]Config, len(s.pools))
+	for key, p := range s.pools {
+		old[key] = p.cfg
+	}
+	g.unlock()
+	for key, cfg := range old {
+		cfg, err := change(key, cfg)
+		if err == nil {
+			err = cfg.Validate()
+		}
+		if err != nil {
+			return err
+		}
+		old[key] = cfg
+	}
+	g.mu.Lock()
+	defer g.unlock()
+	for key, cfg := range old {
+		if p := s.pools[key]; p != nil {
+			p.configure(cfg)
+		}
+	}
+	return nil
+}
+
+// Forget drops pools that were not acquired from for as long as unused, with their idle connections. Who waits or holds a
+// lease keeps its pool. It is for the caller to call now and then, as it knows how many keys there may be.
+func (s *Set[K, C]) Forget(unused time.Duration) {
+	g := s.group
+	g.mu.Lock()
+	defer g.unlock()
+	g.clock()
+	for key, p := range s.pools {
+		busy := p.queue.len > 0 || p.tally[lent]+p.tally[dialing]+p.tally[resetting] > 0
+		if !busy && g.now-p.used >= unused {
+			delete(s.pools, key)
+			p.stop()
+		}
+	}
+}
+
+// All are the keys and pools that exist at the call. A pool may be forgotten while it is looked at: it is then closed.
+func (s *Set[K, C]) All() iter.Seq2[K, *Pool[C]] {
+	s.group.mu.Lock()
+	pools := maps.Clone(s.pools)
+	s.group.unlock()
+	return maps.All(pools)
+}
+
+// Stats is the sum over all pools, forgotten ones included, at one moment. Max is the budget, and the peaks are those of
+// the whole Set: the most that were lent, and waiting, at one time.
+func (s *Set[K, C]) Stats() Stats {
+	g := s.group
+	g.mu.Lock()
+	defer g.unlock()
+	now := g.clock()
+	sum := g.past
+	for _, p := range g.pools {
+		sum.count(&p.stat)
+		sum.blame(&p.dials)
+		if w := p.queue.head; w != nil {
+			sum.Oldest = max(sum.Oldest, now-w.since)
+		}
+	}
+	sum.gauge(&g.tally)
+	sum.Waiting, sum.Max, sum.Pools = g.waiting, g.budget, len(s.pools)
+	sum.PeakLent, sum.PeakWaiting = g.peaks.lent, g.peaks.waiting
+	return sum
+}
+
+// ResetPeaks begins a new span for the peaks of the Set's Stats; those of its pools go on.
+func (s *Set[K, C]) ResetPeaks() {
+	g := s.group
+	g.mu.Lock()
+	defer g.unlock()
+	g.peaks = peaks{g.tally[lent], g.waiting}
+}
+
+// Close is Pool.Close for all pools at once.
+func (s *Set[K, C]) Close(ctx context.Context) error {
+	g := s.group
+	g.mu.Lock()
+	g.clock()
+	s.closed = true
+	clear(s.pools)
+	pools := slices.Clone(g.pools)
+	for _, p := range pools {
+		p.stop()
+	}
+	g.unlock()
+	var err error
+	for _, p := range pools {
+		if e := p.wait(ctx); e != nil {
+			err = e
+		}
+	}
+	return err
+}

@@ -1,0 +1,186 @@
+package pool
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Stats is one consistent snapshot of a Pool or a Set.
+type Stats struct {
+	Open, Idle, Lent, Dialing, Resetting, Closing int           // Open is the sum of the five after it
+	Waiting                                       int           // clients
+	Oldest                                        time.Duration // longest wait of a client waiting now
+	Max                                           int           // the limit that holds now: of Config.Max, Set.Limit and the budget the lowest
+	Pools                                         int           // 1, or those of the Set
+	PeakLent, PeakWaiting                         int           // the highest since ResetPeaks, or since the beginning
+
+	// Counters only rise, but that a lease taken back because its client's context ended is not an Acquired.
+	Acquired     uint64 // leases
+	AcquiredIdle uint64 // of them, those without a wait
+	TimedOut     uint64 // clients that got a *WaitError
+	Cancelled    uint64 // clients of AcquireFunc that withdrew
+	QueueFull    uint64 // clients that got ErrQueueFull
+	Refused      uint64 // clients that were told a final error of Dial
+	Misuses      uint64 // calls of Release, Discard and Hijack on a lease that had ended
+	Dialed       uint64
+	DialFailed   uint64
+
+	// Closed connections by reason, see Reason.
+	ClosedIdle, ClosedAge, ClosedBroken, ClosedSurplus, ClosedRetired, ClosedYielded, ClosedShutdown uint64
+
+	Wait Histogram // waits of all clients that came in, served or not
+	Dial Histogram // times of dials that succeeded
+
+	// How dialing goes. Of a Set: Failing counts the pools whose last dial failed, and the others tell of the one
+	// that has failed for longest.
+	Failing      int
+	DialFails    int       // in a row; 0: the last dial succeeded, or none was tried
+	FailingSince time.Time // zero if DialFails is 0
+	DialError    error     // the last, nil if DialFails is 0
+	LastDialed   time.Time // the last dial that succeeded, zero if none
+}
+
+// closed is the counter of a reason.
+func (s *Stats) closed(why Reason) *uint64 {
+	return [reasons]*uint64{
+		ByIdleTime: &s.ClosedIdle, ByLifetime: &s.ClosedAge, Broken: &s.ClosedBroken, Surplus: &s.ClosedSurplus,
+		Retired: &s.ClosedRetired, Yielded: &s.ClosedYielded, Shutdown: &s.ClosedShutdown,
+	}[why]
+}
+
+// count adds what only rises.
+func (s *Stats) count(o *Stats) {
+	s.Acquired += o.Acquired
+	s.AcquiredIdle += o.AcquiredIdle
+	s.TimedOut += o.TimedOut
+	s.Cancelled += o.Cancelled
+	s.QueueFull += o.QueueFull
+	s.Refused += o.Refused
+	s.Misuses += o.Misuses
+	s.Dialed += o.Dialed
+	s.DialFailed += o.DialFailed
+	for why := kept + 1; why < reasons; why++ {
+		*s.closed(why) += *o.closed(why)
+	}
+	s.Wait.Merge(&o.Wait)
+	s.Dial.Merge(&o.Dial)
+	if o.LastDialed.After(s.LastDialed) {
+		s.LastDialed = o.LastDialed
+	}
+}
+
+// gauge fills in the counts of connections.
+func (s *Stats) gauge(t *tally) {
+	s.Open, s.Idle, s.Lent, s.Dialing, s.Resetting, s.Closing =
+		t.open(), t[idle], t[lent], t[dialing], t[resetting], t[closing]
+}
+
+// blame takes over how the dials of p go, if it has failed for longer.
+func (s *Stats) blame(d *dials) {
+	if d.fails == 0 {
+		return
+	}
+	s.Failing++
+	if s.FailingSince.IsZero() || d.failing.Before(s.FailingSince) {
+		s.DialFails, s.FailingSince, s.DialError = d.fails, d.failing, d.err
+	}
+}
+
+// Stats is one consistent snapshot.
+func (p *Pool[C]) Stats() Stats {
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	s := p.stat
+	s.gauge(&p.tally)
+	s.Waiting, s.Max, s.Pools = p.queue.len, min(p.limit(), g.budget), 1
+	if w := p.queue.head; w != nil {
+		s.Oldest = g.clock() - w.since
+	}
+	s.PeakLent, s.PeakWaiting = p.peaks.lent, p.peaks.waiting
+	s.blame(&p.dials)
+	return s
+}
+
+// ResetPeaks begins a new span for PeakLent and PeakWaiting: they restart from what is lent and waiting now.
+func (p *Pool[C]) ResetPeaks() {
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	p.peaks = peaks{p.tally[lent], p.queue.len}
+}
+
+func (p *Pool[C]) brief() Brief {
+	return Brief{
+		Open: p.open(), Max: min(p.limit(), p.group.budget), Lent: p.tally[lent], Dialing: p.tally[dialing], Paused: p.paused,
+	}
+}
+
+// peaks are the highest counts of a span.
+type peaks struct{ lent, waiting int }
+
+func (k *peaks) see(lent, waiting int) {
+	k.lent = max(k.lent, lent)
+	k.waiting = max(k.waiting, waiting)
+}
+
+// buckets of a Histogram: 16 µs and its doubles up to 67 s, and one for what is above.
+const (
+	buckets    = 24
+	firstBound = 16 * time.Microsecond
+)
+
+// Histogram counts durations. Histograms are added up by Merge, across pools, processes and time.
+type Histogram struct {
+	Counts [buckets]uint64 // by upper bound, see Bounds; the last counts what is above all
+	Sum    time.Duration
+}
+
+// Bounds are the upper bounds of Histogram.Counts, rising, one fewer than the counts. The caller may keep the slice.
+func Bounds() []time.Duration {
+	bounds := make([]time.Duration, buckets-1)
+	for i := range bounds {
+		bounds[i] = firstBound << i
+	}
+	return bounds
+}
+
+// Observe counts one duration.
+func (h *Histogram) Observe(d time.Duration) {
+	i := 0
+	if d > firstBound {
+		i = min(bits.Len64(uint64((d-1)/firstBound)), buckets-1)
+	}
+	h.Counts[i]++
+	h.Sum += max(0, d)
+}
+
+// Merge adds the counts of o.
+func (h *Histogram) Merge(o *Histogram) {
+	for i, n := range o.Counts {
+		h.Counts[i] += n
+	}
+	h.Sum += o.Sum
+}
+
+// Count is the number of durations.
+func (h *Histogram) Count() (n uint64) {
+	for _, c := range h.Counts {
+		n += c
+	}
+	return n
+}
+
+// Quantile is an upper bound of the q-quantile (0 <= q <= 1), at most twice the true value; 0 if nothing was counted.
+func (h *Histogram) Quantile(q float64) time.Duration {
+	left := q * float64(h.Count())
+	if left == 0 {
+		return 0
+	}
+	for i, n := range h.Counts {
+		if left -= float64(n); left <= 0 {
+			return firstBound << min(i, buckets-2)
+		}
+	}
+	return firstBound << (buckets - 2)
+}
