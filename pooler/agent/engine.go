@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"context"
+	"net"
+
+	"github.com/weir-dev/weir/pooler/config"
+	"github.com/weir-dev/weir/pooler/podapi"
+)
+
+// Engine serves the clients of one destination in its protocol. Its methods may be called at any time from any goroutine.
+type Engine interface {
+	// Apply replaces what the engine serves with, without waiting for anything. Limits hold at once.
+	Apply(config.Destination) error
+	// Serve lets clients in until the listener is closed, which is no error.
+	Serve(net.Listener) error
+	// Drain lets go of each client where it can be let go, and returns when none is left. The limit only falls meanwhile.
+	// When ctx is done the rest is closed, and its error is returned.
+	Drain(ctx context.Context) error
+	// Close closes all clients and server connections.
+	Close() error
+	// Probe finds out whether the server takes connections. The outcome is in Stats; with a limit of 0 it does nothing.
+	Probe(ctx context.Context) error
+	// Stats is one consistent snapshot.
+	Stats() Stats
+	// ResetPeaks begins a new span for the peaks in Stats.
+	ResetPeaks()
+}
+
+// Stats is what an Engine does now, and what it has counted since it was made.
+type Stats struct {
+	Limit int32 // what Open is held to
+
+	// Open is the sum of the five after it.
+	Open, Idle, Lent, Dialing, Resetting, Closing int32
+	Waiting                                       int32 // clients
+	PeakLent, PeakWaiting                         int32 // since ResetPeaks
+	Clients, Pinned                               int32
+
+	Reachable string          // "True", "False" or "Unknown"
+	Fault     *podapi.Problem // why it is "False"
+
+	Counters Counters
+	Wait     podapi.Histogram // how long clients waited for a server connection
+	WaitSum  float64          // seconds
+}
+
+// Counters only rise.
+type Counters struct {
+	Logins, LoginsFailed, ClientsRefused uint64
+	Queries, Transactions                uint64
+	BytesReceived, BytesSent             uint64 // from clients, to clients
+	Acquired, AcquireTimeouts, QueueFull uint64
+	Dialed, DialsFailed, ServersLost     uint64
+	Cancels, CancelsUnknown              uint64
+	Pins                                 map[string]uint64 // by reason, of a fixed set
+	StatementsRefused                    uint64
+}
