@@ -23,6 +23,12 @@ step() {
   say "   $((SECONDS - start)) s"
 }
 
+# quietly COMMAND...: what it says is shown only if it fails.
+quietly() {
+  local said
+  said=$("$@" 2>&1) || { say "$said"; return 1; }
+}
+
 # digest: a short name for what comes on standard input.
 digest() {
   { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; } | cut -c1-16
@@ -44,7 +50,7 @@ cached() {
     exec {lock}>"$cache/$name.lock"
     locked "$lock"
     if [ ! -d "$folder" ]; then # nobody built it while we waited
-      rm -rf "$folder.new"
+      rm -rf "$cache/$name"-????????????????.new
       mkdir "$folder.new"
       step "$words" "$@" "$folder.new" >&2
       mv "$folder.new" "$folder"

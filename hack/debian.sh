@@ -9,7 +9,7 @@ debian_release() { (. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-}");
 # release. Third parties' sources stay out: they need not be reachable.
 debian_sources() {
   apt-get indextargets --format '$(RELEASE) $(SOURCESENTRY)' 'Created-By: Packages' |
-    awk -v release="$1" '$1 == release {sub(/:[0-9]+$/, "", $2); print $2}' | sort -u
+    awk -v release="$1" '$1 == release || index($1, release "-") == 1 {sub(/:[0-9]+$/, "", $2); print $2}' | sort -u
 }
 
 # debian VARIANT OUT PACKAGE...: fills OUT (a folder, or a .tar) with the packages
@@ -35,11 +35,11 @@ debian() {
 pick() {
   local root=$1 out=$2 loader file
   shift 2
-  loader=$(cd "$root" && find lib/ lib64/ usr/lib/ usr/lib64/ -maxdepth 2 -name 'ld-linux*.so.*' 2>/dev/null | head -n 1)
+  for loader in "$root"/lib{64,}/ld-linux*.so.* ''; do [ ! -e "$loader" ] || break; done
   [ -n "$loader" ] || die "$root has no dynamic loader"
   for file; do
     printf '%s\n' "$file"
-    chroot "$root" "/$loader" --list "$file" 2>/dev/null | grep -o '/[^ ]*' || true # static ones have none
+    chroot "$root" "${loader#"$root"}" --list "$file" 2>/dev/null | grep -o '/[^ ]*' || true # static ones have none
   done | sort -u | while read -r file; do
     install -D "$root$file" "$out$file"
   done

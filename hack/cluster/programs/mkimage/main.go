@@ -3,7 +3,7 @@
 // needs no container engine, no registry and no base image, and the same files
 // give the same bytes: times are zero, owners are root, order is by name.
 //
-//	mkimage -o OUT.tar -t NAME:TAG [-e WORD]... [-c WORD]... [-env K=V]... [-u UID] SOURCE:DESTINATION...
+//	mkimage -o OUT.tar -t NAME:TAG [-e WORD]... [-c WORD]... [-env K=V]... [-u UID] [-stop SIGNAL] [-w DIR]... SOURCE:DESTINATION...
 //
 // SOURCE is a file, or a directory that is copied with what is below it;
 // symbolic links below a directory stay links. Of a file's mode only "may be
@@ -35,24 +35,26 @@ func (w *words) String() string     { return strings.Join(*w, ",") }
 func (w *words) Set(s string) error { *w = append(*w, s); return nil }
 
 func main() {
-	var tags words
+	var tags, writable words
 	config := v1.Config{Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}
 	out := flag.String("o", "image.tar", "archive to write")
 	arch := flag.String("arch", runtime.GOARCH, "architecture of the files")
 	flag.Var(&tags, "t", "tag; may be repeated")
 	flag.StringVar(&config.User, "u", "", "user to run as")
+	flag.StringVar(&config.StopSignal, "stop", "", "signal that ends the program kindly; default SIGTERM")
+	flag.Var(&writable, "w", "directory that any user may write to, as /tmp is; may be repeated")
 	flag.Var((*words)(&config.Entrypoint), "e", "word of the entrypoint; may be repeated")
 	flag.Var((*words)(&config.Cmd), "c", "word of the default arguments; may be repeated")
 	flag.Var((*words)(&config.Env), "env", "K=V; may be repeated, the last one counts")
 	flag.Parse()
-	if err := run(*out, *arch, tags, config, flag.Args()); err != nil {
+	if err := run(*out, *arch, tags, writable, config, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mkimage:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, arch string, tags []string, config v1.Config, files []string) error {
-	content, err := pack(files)
+func run(out, arch string, tags, writable []string, config v1.Config, files []string) error {
+	content, err := pack(writable, files)
 	if err != nil {
 		return err
 	}
@@ -87,9 +89,14 @@ func run(out, arch string, tags []string, config v1.Config, files []string) erro
 }
 
 // pack returns the layer's content as an uncompressed tar.
-func pack(files []string) ([]byte, error) {
+func pack(writable, files []string) ([]byte, error) {
 	var buf bytes.Buffer
 	l := layer{tar: tar.NewWriter(&buf), dirs: map[string]bool{}}
+	for _, d := range writable {
+		if err := l.dir(strings.Trim(d, "/"), 0o1777); err != nil {
+			return nil, err
+		}
+	}
 	for _, f := range files {
 		src, dst, ok := strings.Cut(f, ":")
 		if !ok {
@@ -125,9 +132,9 @@ func (l layer) add(src, dst string) error {
 		}
 		to := filepath.Join(dst, below)
 		if d.IsDir() {
-			return l.dir(to)
+			return l.dir(to, 0o755)
 		}
-		if err := l.dir(filepath.Dir(to)); err != nil {
+		if err := l.dir(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
 		return l.file(path, to)
@@ -135,18 +142,14 @@ func (l layer) add(src, dst string) error {
 }
 
 // dir writes a directory and those above it, each once.
-func (l layer) dir(d string) error {
-	if d == "." || d == "" || d == "/" || l.dirs[d] {
+func (l layer) dir(d string, mode int64) error {
+	if d == "." || d == "" || l.dirs[d] {
 		return nil
 	}
-	if err := l.dir(filepath.Dir(d)); err != nil {
+	if err := l.dir(filepath.Dir(d), 0o755); err != nil {
 		return err
 	}
 	l.dirs[d] = true
-	mode := int64(0o755)
-	if d == "tmp" {
-		mode = 0o1777
-	}
 	return l.tar.WriteHeader(&tar.Header{Name: d + "/", Typeflag: tar.TypeDir, Mode: mode})
 }
 
