@@ -11,8 +11,9 @@ const (
 	LabelComponent = "app.kubernetes.io/component"
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 
-	// AnnotationAppliedHash on a child holds a hash of what was last applied.
-	AnnotationAppliedHash = "weir.dev/applied-hash"
+	// AnnotationTemplateHash on the Deployment holds a hash of the pod template without the image that the operator
+	// chose: while it is the same, a new operator leaves the image, and so the pods, as they are.
+	AnnotationTemplateHash = "weir.dev/template-hash"
 )
 
 // Values of the recommended labels.
@@ -30,3 +31,9 @@ const (
 	HealthPort  = 9901
 	ControlPort = 9902
 )
+
+// ServiceName is the name of the pool's Service.
+func (p *ConnectionPool) ServiceName() string { return p.Name }
+
+// ChildName is the name of the pool's Deployment, ConfigMap and PodDisruptionBudget.
+func (p *ConnectionPool) ChildName() string { return p.Name + "-pooler" }

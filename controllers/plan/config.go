@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/weir-dev/weir/api/v1alpha1"
+	"github.com/weir-dev/weir/controllers/budget"
+	"github.com/weir-dev/weir/pooler/podapi"
+)
+
+// config renders what pods need to know.
+func config(o *Observation, ledger budget.Ledger) podapi.Config {
+	pool := o.Pool
+	c := podapi.Config{
+		Version:      podapi.Version,
+		Pool:         pool.Namespace + "/" + pool.Name,
+		Generation:   pool.Generation,
+		Ledger:       ledger.Version,
+		ClientCA:     o.ClientCA,
+		DrainSeconds: pool.Spec.Rollout.DrainSeconds(),
+		Listener: podapi.Listener{TLS: podapi.ListenerTLS{
+			Mode:           string(pool.Spec.Listener.TLS.EffectiveMode()),
+			Secret:         pool.Spec.Listener.TLS.SecretRef.Name,
+			ClientCASecret: pool.Spec.Listener.TLS.ClientCASecretRef.Name,
+		}},
+		Shares: shares(o, ledger),
+	}
+	for i := range pool.Spec.Destinations {
+		c.Destinations = append(c.Destinations, destination(&pool.Spec.Destinations[i]))
+	}
+	return c
+}
+
+func destination(d *v1alpha1.Destination) podapi.Destination {
+	out := podapi.Destination{
+		Name:       d.Name,
+		Protocol:   string(d.Protocol),
+		ListenPort: d.Port(),
+		Limits: podapi.Limits{
+			IdleTimeoutSeconds:         d.Limits.IdleTimeoutSeconds,
+			MaxLifetimeSeconds:         d.Limits.MaxLifetimeSeconds,
+			AcquireTimeoutMilliseconds: d.AcquireTimeoutMilliseconds(),
+			MaxClients:                 d.MaxClients(),
+		},
+		TLS: podapi.ServerTLS{
+			Mode:              string(d.TLS.EffectiveMode()),
+			CASecret:          d.TLS.CASecretRef.Name,
+			CertificateSecret: d.TLS.CertificateSecretRef.Name,
+		},
+		PostgreSQL: postgreSQL(d.PostgreSQL),
+	}
+	for _, e := range d.Endpoints {
+		out.Endpoints = append(out.Endpoints, podapi.Endpoint{Host: e.Host, Port: e.EffectivePort()})
+	}
+	return out
+}
+
+func postgreSQL(p v1alpha1.PostgreSQL) *podapi.PostgreSQL {
+	out := &podapi.PostgreSQL{
+		PoolMode: string(p.EffectivePoolMode()),
+		Auth: podapi.Auth{
+			UsersSecret:      p.Auth.UsersSecretRef.Name,
+			ServerUserSecret: p.Auth.ServerUserSecretRef.Name,
+		},
+	}
+	for _, d := range p.Databases {
+		out.Databases = append(out.Databases, podapi.Database{Name: d.Name, Target: d.EffectiveTarget()})
+	}
+	return out
+}
+
+// shares are what each pod may use, by UID and destination.
+func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.Share {
+	leaving := map[string]bool{}
+	for _, p := range o.Pods {
+		leaving[p.UID] = p.Terminating
+	}
+	all := map[string]map[string]podapi.Share{}
+	for uid, a := range ledger.Pods {
+		if a.GoneSince == 0 {
+			all[uid] = map[string]podapi.Share{}
+		}
+	}
+	for i := range o.Pool.Spec.Destinations {
+		d := &o.Pool.Spec.Destinations[i]
+		limits := map[string]int32{}
+		var staying []string
+		for uid := range all {
+			limits[uid] = ledger.Pods[uid].Destinations[d.Name].Limit
+			if limits[uid] > 0 && !leaving[uid] {
+				staying = append(staying, uid)
+			}
+		}
+		slices.SortFunc(staying, func(a, b string) int {
+			return cmp.Or(cmp.Compare(limits[b], limits[a]), cmp.Compare(a, b))
+		})
+		for uid, limit := range limits {
+			all[uid][d.Name] = share(d, limit, slices.Index(staying, uid), len(staying))
+		}
+	}
+	return all
+}
+
+// share is what a pod may use of a destination, as the one of that rank among n; a rank below 0 is a pod that leaves or
+// that has no limit yet: it keeps nothing ready.
+func share(d *v1alpha1.Destination, limit int32, rank, n int) podapi.Share {
+	s := podapi.Share{MaxOpen: limit, MaxIdle: limit, MaxWaiting: podapi.Unlimited}
+	if d.Limits.MaxWaiting != nil {
+		s.MaxWaiting = part(*d.Limits.MaxWaiting, 0, max(n, 1))
+	}
+	if rank < 0 {
+		return s
+	}
+	if d.Limits.MaxIdle != nil {
+		s.MaxIdle = min(limit, part(*d.Limits.MaxIdle, rank, n))
+	}
+	s.MinIdle = min(s.MaxIdle, part(d.Limits.MinIdle, rank, n))
+	return s
+}
+
+// part is what the one of that rank gets when total is divided by n: what is left over goes to the first ranks.
+func part(total int32, rank, n int) int32 {
+	return int32((int(total) + n - 1 - rank) / n)
+}

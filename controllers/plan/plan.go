@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+
+	"github.com/weir-dev/weir/controllers/budget"
+	"github.com/weir-dev/weir/controllers/desired"
+	"github.com/weir-dev/weir/pooler/podapi"
+)
+
+// How soon a pool is looked at again.
+const (
+	Slow = 10 * time.Second // when all is still
+	Fast = 1 * time.Second  // while shares move, pods come and go, or pods lag
+)
+
+// Plan is what one pass should do.
+type Plan struct {
+	Document Document
+	Data     map[string]string // of the ConfigMap; Data[podapi.ConfigKey] is what is pushed
+	Write    bool              // the ConfigMap does not hold Data yet
+
+	Lagging []string // UIDs of the pods that do not run Document.Config, as far as they have said
+
+	ConfigMap           *corev1ac.ConfigMapApplyConfiguration
+	Deployment          *appsv1ac.DeploymentApplyConfiguration
+	Service             *corev1ac.ServiceApplyConfiguration
+	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
+
+	Requeue time.Duration
+}
+
+// Make makes the plan. Its error is ErrTooLarge, or says which part of the spec cannot be rendered; no retry mends it.
+func Make(o *Observation) (*Plan, error) {
+	p := &Plan{}
+	if err := p.document(o); err != nil {
+		return nil, err
+	}
+	deployment, err := desired.Deployment(o.Pool, o.Image, o.live())
+	if err != nil {
+		return nil, fmt.Errorf("render the Deployment: %w", err)
+	}
+	p.ConfigMap = desired.ConfigMap(o.Pool, p.Data)
+	p.Deployment = deployment
+	p.Service = desired.Service(o.Pool)
+	p.PodDisruptionBudget = desired.PodDisruptionBudget(o.Pool)
+	p.Lagging = lagging(o, p.Document.Config)
+	p.Requeue = requeue(o, p)
+	return p, nil
+}
+
+// document decides what the ConfigMap should hold.
+func (p *Plan) document(o *Observation) error {
+	old := o.Document
+	next := Document{Ledger: nextLedger(o)}
+	next.Config = config(o, next.Ledger)
+	same, err := sameConfig(old.Config, next.Config)
+	if err != nil {
+		return err
+	}
+	if !same && next.Ledger.Version == old.Ledger.Version {
+		next.Ledger.Version++
+		next.Config.Ledger++
+	}
+	before, err := old.Data()
+	if err != nil {
+		return err
+	}
+	p.Document = next
+	p.Data, err = next.Data()
+	if err != nil {
+		return err
+	}
+	p.Write = before[podapi.ConfigKey] != p.Data[podapi.ConfigKey] || before[LedgerKey] != p.Data[LedgerKey]
+	return nil
+}
+
+func nextLedger(o *Observation) budget.Ledger {
+	if !o.PodsKnown {
+		return o.Document.Ledger
+	}
+	pods := make([]budget.Pod, len(o.Pods))
+	for i, p := range o.Pods {
+		pods[i] = budget.Pod{UID: p.UID, Terminating: p.Terminating, State: p.State, Silent: p.Silent}
+	}
+	budgets := map[string]int32{}
+	for i := range o.Pool.Spec.Destinations {
+		budgets[o.Pool.Spec.Destinations[i].Name] = o.Pool.Spec.Destinations[i].MaxOpen()
+	}
+	return budget.Next(o.Document.Ledger, pods, budgets, o.Now, o.Vanish)
+}
+
+func lagging(o *Observation, c podapi.Config) []string {
+	var uids []string
+	for _, p := range o.Pods {
+		if p.State == nil || p.State.Ledger < c.Ledger {
+			uids = append(uids, p.UID)
+		}
+	}
+	return uids
+}
+
+// requeue is Fast while something moves that only another look can show.
+func requeue(o *Observation, p *Plan) time.Duration {
+	if !o.PodsKnown || len(p.Lagging) > 0 || p.Document.Ledger.Moving() || !RolledOut(o.Deployment) {
+		return Fast
+	}
+	for _, pod := range o.Pods {
+		if pod.Terminating {
+			return Fast
+		}
+	}
+	return Slow
+}
