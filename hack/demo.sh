@@ -87,7 +87,6 @@ case ${1:-} in
 up)
   mkdir -p dist
   hack/cluster/up.sh
-  hack/images.sh
   eval "$(hack/cluster/env.sh)"
   hack/cluster/load.sh weir postgres
   install

@@ -31,14 +31,7 @@ func TestCluster(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	By("installing Weir with kustomize")
-	must("apply", "-k", "../../config/default")
-	must("-n", "weir-system", "rollout", "status", "deployment", "--timeout=180s")
-
-	By("starting a PostgreSQL with a user and a database for the application")
-	must("apply", "-k", "../postgres")
-	must("-n", namespace, "rollout", "status", "deploy/postgres", "--timeout=180s")
-	Eventually(func() error { _, err := inPostgres("select 1"); return err }).Should(Succeed())
+	By("giving the suite a user and databases of its own, beside those of the demo")
 	for _, sql := range []string{
 		"create role app login password '" + password + "'",
 		"create database app owner app",
