@@ -41,7 +41,7 @@ func Deployment(pool *v1alpha1.ConnectionPool, image string, live Live) (*appsv1
 	if err != nil {
 		return nil, err
 	}
-	surge, unavailable := strategy(pool)
+	surge, unavailable := Strategy(pool)
 	return appsv1ac.Deployment(pool.ChildName(), pool.Namespace).
 		WithLabels(Labels(pool)).
 		WithAnnotations(map[string]string{v1alpha1.AnnotationTemplateHash: hash}).
@@ -89,8 +89,8 @@ func hashOf(template *corev1ac.PodTemplateSpecApplyConfiguration) (string, error
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// strategy is how many pods a rollout adds and removes at a time.
-func strategy(pool *v1alpha1.ConnectionPool) (surge, unavailable intstr.IntOrString) {
+// Strategy is how many pods a rollout adds and removes at a time.
+func Strategy(pool *v1alpha1.ConnectionPool) (surge, unavailable intstr.IntOrString) {
 	surge, unavailable = pool.Spec.Rollout.Surge(), pool.Spec.Rollout.Unavailable()
 	added, err := intstr.GetScaledValueFromIntOrPercent(&surge, int(pool.Replicas()), true)
 	if err != nil {

@@ -105,9 +105,10 @@ func lagging(o *Observation, c podapi.Config) []string {
 	return uids
 }
 
-// requeue is Fast while something moves that only another look can show.
+// requeue is Fast while something moves that only asking the pods again can show. A Deployment that rolls out shows
+// itself: it is watched.
 func requeue(o *Observation, p *Plan) time.Duration {
-	if !o.PodsKnown || len(p.Lagging) > 0 || p.Document.Ledger.Moving() || !RolledOut(o.Deployment) {
+	if len(p.Lagging) > 0 || p.Document.Ledger.Moving() {
 		return Fast
 	}
 	for _, pod := range o.Pods {
