@@ -71,6 +71,9 @@ type contact struct {
 	pinned  bool
 	pin     [sha256.Size]byte // of the certificate first seen
 
+	last   *podapi.State // what it answered last, however old
+	lastAt time.Time     // when it answered that
+
 	pause    time.Duration // 0: the last call was answered
 	nextTry  time.Time
 	lastFail error
@@ -164,7 +167,22 @@ func (c *Client) State(ctx context.Context, uid string) (podapi.State, error) {
 	if state.PodUID != uid {
 		return podapi.State{}, fmt.Errorf("pod %q answers in place of %q", state.PodUID, uid)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.pods[uid]; known != nil {
+		known.last, known.lastAt = &state, c.options.Now()
+	}
 	return state, nil
+}
+
+// lastState is what the pod answered last and when, or nil.
+func (c *Client) lastState(uid string) (*podapi.State, time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.pods[uid]; known != nil {
+		return known.last, known.lastAt
+	}
+	return nil, time.Time{}
 }
 
 // Push sends a pod the bytes of a podapi.Config. A pod that does not accept them answers with a *Refusal.

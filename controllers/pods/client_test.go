@@ -150,7 +150,7 @@ func TestAPodThatRefusesAPushStillShowsItsState(t *testing.T) {
 	if err := failed["a"]; err == nil || !strings.Contains(err.Error(), "port 5432 is taken") {
 		t.Errorf("failed with %v", err)
 	}
-	if results[0].Err != nil || results[0].State.PodUID != "a" || results[0].State.Ledger != 0 {
+	if results[0].Err != nil || results[0].State == nil || results[0].State.PodUID != "a" || results[0].State.Ledger != 0 {
 		t.Errorf("got %+v", results[0])
 	}
 }
@@ -305,6 +305,20 @@ func TestASilentPodDoesNotHoldUpTheOthers(t *testing.T) {
 	cancel()
 	if results := <-done; results[0].Err == nil {
 		t.Error("the silent pod answered")
+	}
+}
+
+func TestTheLastAnswerOfAPodIsKeptWhileItIsSilent(t *testing.T) {
+	g := newGround(t)
+	running, pod := g.pod("a", "10.0.0.1")
+	g.client.Meet(pool, []pods.Pod{pod})
+	if _, failed := g.client.PushAll(t.Context(), []pods.Pod{pod}, config(t, 4, map[string]int32{"a": 9})); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	running.Stop()
+	result := g.client.Poll(t.Context(), []pods.Pod{pod})[0]
+	if result.Err == nil || result.State == nil || result.State.Ledger != 4 || result.State.Destinations[0].Limit != 9 {
+		t.Errorf("got %+v", result)
 	}
 }
 
