@@ -69,7 +69,6 @@ func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 	start := time.Now()
 	conn, err := p.hooks.dial(ctx)
 	took := time.Since(start)
-	e.cancel()
 	final := false
 	if err != nil {
 		p.hooks.event(Event{Kind: DialFailed, Err: err, Took: took})
@@ -81,6 +80,7 @@ func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 	g := p.group
 	g.mu.Lock()
 	g.clock()
+	e.back()
 	e.conn = conn
 	calledOff := e.state == closing
 	switch {

@@ -46,7 +46,7 @@ type entry[C any] struct {
 	since   time.Duration      // idle since, on the group's coarse clock
 	expires time.Duration      // end of its lifetime; 0: never
 	jitter  float64            // its part of Config.Lifetime, drawn once
-	cancel  context.CancelFunc // of the dial, check or reset that runs
+	cancel  context.CancelFunc // of the dial, check or reset that runs; nil if none does
 
 	reason Reason // why it is closing
 	err    error  // what broke it
@@ -57,6 +57,12 @@ func (p *Pool[C]) move(e *entry[C], to state) {
 	p.tally.move(e.state, to)
 	p.group.tally.move(e.state, to)
 	e.state = to
+}
+
+// back notes that the dial, check or reset came back.
+func (e *entry[C]) back() {
+	e.cancel()
+	e.cancel = nil
 }
 
 // setExpiry computes the end of e's lifetime from the pool's present Config.

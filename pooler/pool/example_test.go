@@ -32,7 +32,9 @@ func Example() {
 	ctx := context.Background()
 
 	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{
-		Dial:  func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", server.Addr().String()) },
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", server.Addr().String())
+		},
 		Close: func(conn net.Conn) { conn.Close() },
 	})
 	lease, err := p.Acquire(ctx)

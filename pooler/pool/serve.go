@@ -116,9 +116,7 @@ func (p *Pool[C]) prepare(e *entry[C], name string, hook func(context.Context, C
 	e.cancel = cancel
 	p.move(e, resetting)
 	go func() {
-		err := call(ctx, name, hook, e.conn)
-		cancel()
-		p.prepared(e, err)
+		p.prepared(e, call(ctx, name, hook, e.conn))
 	}()
 }
 
@@ -131,6 +129,7 @@ func (p *Pool[C]) prepared(e *entry[C], err error) {
 	g := p.group
 	g.mu.Lock()
 	g.clock()
+	e.back()
 	switch {
 	case e.state == closing: // called off meanwhile
 		g.unlock()
@@ -148,12 +147,11 @@ func (p *Pool[C]) prepared(e *entry[C], err error) {
 
 // shut begins the end of e, which comes from anywhere but the stack. The caller serves.
 func (p *Pool[C]) shut(e *entry[C], why Reason) {
-	busy := e.state == dialing || e.state == resetting
 	p.move(e, closing)
 	e.reason = why
 	*p.stat.closed(why)++
-	if busy {
-		e.cancel() // its goroutine sees the state when it comes back, and closes it
+	if e.cancel != nil {
+		e.cancel() // the goroutine of its hook sees the state when it comes back, and closes it
 		return
 	}
 	go p.closeConn(e)
