@@ -1,0 +1,165 @@
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/weir-dev/weir/pooler/agent"
+	"github.com/weir-dev/weir/pooler/podapi"
+)
+
+// maxScrapes bounds how many scrapes are answered at once.
+const maxScrapes = 4
+
+// Handler answers scrapes with what snapshot returns, and with the numbers of the process. Version is the software's.
+func Handler(version string, snapshot func() agent.Snapshot) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{version: version, snapshot: snapshot},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+}
+
+type collector struct {
+	version  string
+	snapshot func() agent.Snapshot
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("weir_pool_"+name, help, labels, nil)
+}
+
+// Of the pod.
+var (
+	buildInfo  = desc("build_info", "Always 1; the labels say what runs.", "version", "goversion")
+	ledger     = desc("config_ledger", "Ledger of the last configuration accepted from the operator; 0: none yet.")
+	generation = desc("config_generation", "Generation of the ConnectionPool whose configuration runs; 0: none yet.")
+	ready      = desc("ready", "1 when the pod should get clients.")
+	draining   = desc("draining", "1 when the pod leaves.")
+	problems   = desc("problems", "What a person has to mend, by reason and destination; no destination: the whole pool.", "destination", "reason")
+)
+
+// gauges and counters of a destination. With a label they have a value for each of a fixed set.
+type number struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(*agent.Stats) float64
+}
+
+func gauge(name, help string, read func(*agent.Stats) int32) number {
+	return number{desc(name, help, "destination"), prometheus.GaugeValue, func(s *agent.Stats) float64 { return float64(read(s)) }}
+}
+
+func counter(name, help string, read func(*agent.Counters) uint64) number {
+	return number{desc(name, help, "destination"), prometheus.CounterValue, func(s *agent.Stats) float64 { return float64(read(&s.Counters)) }}
+}
+
+var (
+	connections = desc("connections", "Server connections by state; the sum is what the database sees of this pod.", "destination", "state")
+	pins        = desc("pins_total", "Clients in transaction mode that were given a server connection to keep, by reason.", "destination", "reason")
+	reachable   = desc("server_reachable", "1 when the server took the last connection attempt, 0 when it did not; absent: not tried yet.", "destination")
+	wait        = desc("acquire_wait_seconds", "How long clients waited for a server connection, served or not.", "destination")
+)
+
+var numbers = []number{
+	gauge("limit", "Server connections that this pod may have open.", func(s *agent.Stats) int32 { return s.Limit }),
+	gauge("waiting", "Clients that wait for a server connection.", func(s *agent.Stats) int32 { return s.Waiting }),
+	gauge("clients", "Clients connected, logins included.", func(s *agent.Stats) int32 { return s.Clients }),
+	gauge("pinned", "Clients in transaction mode that keep their server connection.", func(s *agent.Stats) int32 { return s.Pinned }),
+
+	counter("logins_total", "Clients let in.", func(c *agent.Counters) uint64 { return c.Logins }),
+	counter("login_failures_total", "Clients refused at login.", func(c *agent.Counters) uint64 { return c.LoginsFailed }),
+	counter("clients_refused_total", "Clients refused because there were too many.", func(c *agent.Counters) uint64 { return c.ClientsRefused }),
+	counter("queries_total", "Queries passed on.", func(c *agent.Counters) uint64 { return c.Queries }),
+	counter("transactions_total", "Transactions that ended.", func(c *agent.Counters) uint64 { return c.Transactions }),
+	counter("received_bytes_total", "Bytes from clients passed on to the server.", func(c *agent.Counters) uint64 { return c.BytesReceived }),
+	counter("sent_bytes_total", "Bytes from the server passed on to clients.", func(c *agent.Counters) uint64 { return c.BytesSent }),
+	counter("acquires_total", "Server connections lent.", func(c *agent.Counters) uint64 { return c.Acquired }),
+	counter("acquire_timeouts_total", "Clients that waited for a server connection in vain.", func(c *agent.Counters) uint64 { return c.AcquireTimeouts }),
+	counter("acquire_refusals_total", "Clients refused because too many were waiting.", func(c *agent.Counters) uint64 { return c.QueueFull }),
+	counter("dials_total", "Server connections opened.", func(c *agent.Counters) uint64 { return c.Dialed }),
+	counter("dial_failures_total", "Server connections that could not be opened.", func(c *agent.Counters) uint64 { return c.DialsFailed }),
+	counter("servers_lost_total", "Server connections that died while they were lent.", func(c *agent.Counters) uint64 { return c.ServersLost }),
+	counter("cancels_total", "Cancel requests that named a client.", func(c *agent.Counters) uint64 { return c.Cancels }),
+	counter("cancels_unknown_total", "Cancel requests that named no client.", func(c *agent.Counters) uint64 { return c.CancelsUnknown }),
+	counter("statements_refused_total", "Statements refused because transaction mode cannot keep them.", func(c *agent.Counters) uint64 { return c.StatementsRefused }),
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{buildInfo, ledger, generation, ready, draining, problems, connections, pins, reachable, wait} {
+		out <- d
+	}
+	for _, n := range numbers {
+		out <- n.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	s := c.snapshot()
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	}
+	send(buildInfo, prometheus.GaugeValue, 1, c.version, runtime.Version())
+	send(ledger, prometheus.GaugeValue, float64(s.Ledger))
+	send(generation, prometheus.GaugeValue, float64(s.Generation))
+	send(ready, prometheus.GaugeValue, flag(s.Ready))
+	send(draining, prometheus.GaugeValue, flag(s.Draining))
+	for labels, n := range countProblems(s.Problems) {
+		send(problems, prometheus.GaugeValue, float64(n), labels[0], labels[1])
+	}
+	for i := range s.Destinations {
+		name, stats := s.Destinations[i].Name, &s.Destinations[i].Stats
+		for _, n := range numbers {
+			send(n.desc, n.kind, n.read(stats), name)
+		}
+		for state, n := range map[string]int32{
+			"idle": stats.Idle, "lent": stats.Lent, "dialing": stats.Dialing, "resetting": stats.Resetting, "closing": stats.Closing,
+		} {
+			send(connections, prometheus.GaugeValue, float64(n), name, state)
+		}
+		for reason, n := range stats.Counters.Pins {
+			send(pins, prometheus.CounterValue, float64(n), name, reason)
+		}
+		if stats.Reachable == "True" || stats.Reachable == "False" {
+			send(reachable, prometheus.GaugeValue, flag(stats.Reachable == "True"), name)
+		}
+		if len(stats.Wait.Counts) > 0 {
+			out <- histogram(name, stats)
+		}
+	}
+}
+
+// histogram is the waits of a destination as Prometheus counts them: each bucket includes those below it.
+func histogram(name string, s *agent.Stats) prometheus.Metric {
+	buckets, total := map[float64]uint64{}, uint64(0)
+	for i, n := range s.Wait.Counts {
+		total += uint64(n)
+		if i < len(s.Wait.BoundsMicroseconds) {
+			buckets[float64(s.Wait.BoundsMicroseconds[i])/1e6] = total
+		}
+	}
+	return prometheus.MustNewConstHistogram(wait, total, s.WaitSum, buckets, name)
+}
+
+func countProblems(all []podapi.Problem) map[[2]string]int {
+	counts := map[[2]string]int{}
+	for _, p := range all {
+		counts[[2]string{p.Destination, p.Reason}]++
+	}
+	return counts
+}
+
+func flag(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

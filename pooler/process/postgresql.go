@@ -1,0 +1,80 @@
+package process
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/weir-dev/weir/pooler/agent"
+	"github.com/weir-dev/weir/pooler/config"
+	"github.com/weir-dev/weir/pooler/podapi"
+	"github.com/weir-dev/weir/pooler/postgres"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+)
+
+// newEngine makes the engine of a destination's protocol.
+func newEngine(d config.Destination, log *slog.Logger) (agent.Engine, error) {
+	if d.PostgreSQL == nil {
+		return nil, fmt.Errorf("protocol %q is not spoken by this pooler", d.Protocol)
+	}
+	return postgreSQL{
+		Engine: postgres.New(postgres.Options{Logger: log.With("destination", d.Name)}),
+		name:   d.Name,
+	}, nil
+}
+
+// postgreSQL is the engine of PostgreSQL as an agent.Engine.
+type postgreSQL struct {
+	*postgres.Engine
+	name string
+}
+
+func (e postgreSQL) Apply(d config.Destination) error { return e.Engine.Apply(*d.PostgreSQL) }
+
+func (e postgreSQL) Stats() agent.Stats {
+	s := e.Engine.Stats()
+	stats := agent.Stats{
+		Limit: int32(s.Limit),
+		Open:  int32(s.Open), Idle: int32(s.Idle), Lent: int32(s.Lent),
+		Dialing: int32(s.Dialing), Resetting: int32(s.Resetting), Closing: int32(s.Closing),
+		Waiting: int32(s.Waiting), PeakLent: int32(s.PeakLent), PeakWaiting: int32(s.PeakWaiting),
+		Clients: int32(s.Clients), Pinned: int32(s.Pinned),
+		Reachable: s.Reachability.String(),
+		Counters:  counters(s.Counters),
+		Wait:      histogram(s.Wait),
+		WaitSum:   s.Wait.Sum.Seconds(),
+	}
+	if s.Fault != nil {
+		stats.Fault = &podapi.Problem{Destination: e.name, Reason: s.Fault.Reason, Message: s.Fault.Message}
+	}
+	return stats
+}
+
+func counters(c postgres.Counters) agent.Counters {
+	pins := make(map[string]uint64, len(c.Pins))
+	for reason, n := range c.Pins {
+		if r := session.Reason(reason); r != session.NotPinned {
+			pins[r.String()] = n
+		}
+	}
+	return agent.Counters{
+		Logins: c.Logins, LoginsFailed: c.LoginsFailed, ClientsRefused: c.ClientsRefused,
+		Queries: c.Queries, Transactions: c.Transactions, BytesReceived: c.BytesReceived, BytesSent: c.BytesSent,
+		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
+		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
+		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, Pins: pins, StatementsRefused: c.Refused,
+	}
+}
+
+func histogram(h postgres.Histogram) podapi.Histogram {
+	out := podapi.Histogram{
+		BoundsMicroseconds: make([]int64, len(h.Bounds)),
+		Counts:             make([]int64, len(h.Counts)),
+	}
+	for i, bound := range h.Bounds {
+		out.BoundsMicroseconds[i] = bound.Microseconds()
+	}
+	for i, n := range h.Counts {
+		out.Counts[i] = int64(n)
+	}
+	return out
+}
