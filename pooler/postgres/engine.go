@@ -2,13 +2,20 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/podapi"
+	"github.com/weir-dev/weir/pooler/pool"
 )
 
-// VanishSeconds bounds how long a server connection outlives a process that vanished without closing it (power cut,
-// network gone): every server connection asks the server for keepalives and time-outs that add up to less.
-const VanishSeconds = 30
+const (
+	forgetEvery = time.Minute      // how often unused keys are looked for
+	forgetAfter = 10 * time.Minute // how long a key must have been unused; longer if connections may idle for longer
+)
 
 // Options are what does not change while an Engine runs.
 type Options struct {
@@ -17,32 +24,149 @@ type Options struct {
 }
 
 // Engine serves the clients of one PostgreSQL destination. Its methods may be called at any time from any goroutine.
-type Engine struct{}
+type Engine struct {
+	log      *slog.Logger
+	secret   []byte
+	servers  *pool.Set[key, *conn]
+	clients  registry
+	settings atomic.Pointer[settings]
+	apply    sync.Mutex // one Apply at a time, and one change of the budget
+
+	counters counters
+	fault    faults
+	welcomes welcomes
+	quirks   quirks
+	cancels  chan struct{} // a place for each cancel request under way
+
+	draining      atomic.Bool
+	refusalLogged atomic.Int64    // second of the last one
+	ctx           context.Context // ends with Close
+	stop          context.CancelFunc
+	running       sync.WaitGroup // sweeper, cancels, cleanups, burials: everything but clients and readers
+	readers       sync.WaitGroup
+}
 
 // New returns an Engine that has no limit yet: clients wait until Apply gives it one.
-func New(opts Options) *Engine { return &Engine{} }
+func New(opts Options) *Engine {
+	e := &Engine{log: opts.Logger, secret: opts.Secret, cancels: make(chan struct{}, maxCancels)}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	e.servers = pool.NewSet(0, e.open)
+	e.clients.init()
+	e.settings.Store(&settings{})
+	e.running.Add(1)
+	go e.sweep()
+	return e
+}
 
 // Apply replaces the Config without waiting for anything: limits hold at once; users, databases and TLS for new logins;
-// the pool mode for new clients. When endpoints, TLS or the user towards the server differ, the server connections that exist are retired.
-func (e *Engine) Apply(cfg Config) error { return nil }
+// the pool mode for new clients. When endpoints, TLS or the user towards the server differ, the server connections that
+// exist are retired. If cfg makes no sense nothing changes, and the error names the field.
+func (e *Engine) Apply(cfg Config) error {
+	e.apply.Lock()
+	defer e.apply.Unlock()
+	old := e.settings.Load()
+	now, err := newSettings(cfg, old, e.secret)
+	if err != nil {
+		return err
+	}
+	e.settings.Store(now)
+	if err := e.servers.Configure(func(k key, _ pool.Config) (pool.Config, error) { return now.pool(k), nil }); err != nil {
+		e.settings.Store(old)
+		return err
+	}
+	if old.Name != "" && !now.sameServer(old) {
+		e.quirks.forget()
+		e.welcomes.forget()
+		e.fault.forget()
+		for _, p := range e.servers.All() {
+			p.Retire()
+		}
+	}
+	e.holdBudget()
+	return nil
+}
 
-// Serve lets in the clients that ln accepts, until ln is closed, which is no error. It may run for several listeners.
-func (e *Engine) Serve(ln net.Listener) error { return nil }
+// holdBudget holds the server connections to what is allowed now. Apply is locked.
+func (e *Engine) holdBudget() {
+	e.servers.SetBudget(e.limit())
+}
 
-// Drain lets go of each client between two of its transactions and returns when none is left. Idle clients are let go one
-// by one, spread over the first half of the time that ctx leaves. Meanwhile the limit only falls: no more connections than
-// clients. When ctx is done, the clients that are left are closed, and its error is returned.
-func (e *Engine) Drain(ctx context.Context) error { return nil }
+// limit is what is allowed now: while draining no more than there are clients.
+func (e *Engine) limit() int {
+	limit := e.settings.Load().Limits.MaxOpen
+	if e.draining.Load() {
+		limit = min(limit, e.clients.len())
+	}
+	return limit
+}
 
-// Close closes all clients and server connections.
-func (e *Engine) Close() error { return nil }
+// open says what the pool of a key is made of.
+func (e *Engine) open(k key) (pool.Config, pool.Hooks[*conn], error) {
+	return e.settings.Load().pool(k), pool.Hooks[*conn]{
+		Dial:  func(ctx context.Context) (*conn, error) { return e.dial(ctx, k) },
+		Close: (*conn).close,
+		Final: final,
+		Event: func(event pool.Event) { e.heard(k, event) },
+	}, nil
+}
 
-// Probe opens, or finds open, one server connection within the limit, and returns why it cannot; the outcome is also in
-// Stats. With a limit of 0 it does nothing.
-func (e *Engine) Probe(ctx context.Context) error { return nil }
+// heard notes how dialing goes.
+func (e *Engine) heard(k key, event pool.Event) {
+	switch event.Kind {
+	case pool.Dialed:
+		if e.fault.succeeded(e.settings.Load().isProbe(k)) {
+			e.log.Info("the server takes connections again")
+		}
+	case pool.DialFailed:
+		e.failed(k, event.Err)
+	}
+}
 
-// Stats returns what the Engine does and has done.
-func (e *Engine) Stats() Stats { return Stats{} }
+// failed notes why a dial failed. What only one client's login or settings are to blame for says nothing about the server.
+func (e *Engine) failed(k key, err error) {
+	f, ok := errors.AsType[*dialError](err)
+	if !ok {
+		return
+	}
+	s := e.settings.Load()
+	probe := s.isProbe(k)
+	if f.reason == podapi.ReasonDatabaseMissing && probe && len(s.Databases) == 0 {
+		e.fault.succeeded(true) // it answers; the database was a guess
+		return
+	}
+	if (probe || f.ofServer()) && e.fault.failed(f) {
+		e.log.Warn("cannot open a server connection", "reason", f.reason, "error", f.Error())
+	}
+}
 
-// ResetPeaks begins a new span for the peaks in Stats.
-func (e *Engine) ResetPeaks() {}
+// sweep forgets what was not used for long, until the Engine is closed.
+func (e *Engine) sweep() {
+	defer e.running.Done()
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-tick.C:
+			e.servers.Forget(max(forgetAfter, e.settings.Load().Limits.IdleTimeout))
+			e.welcomes.keep(e.servers)
+		}
+	}
+}
+
+// Close closes all clients and server connections, and returns when they are closed.
+func (e *Engine) Close() error {
+	e.stop()
+	e.clients.closeAll(shutdownMessage)
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	e.clients.wait(ctx)
+	err := e.servers.Close(ctx)
+	e.readers.Wait()
+	e.running.Wait()
+	return err
+}

@@ -1,13 +1,12 @@
 package session
 
-// Step says what to do with the bytes that a Session was given: send In[:Forward] on unchanged, then Inject to where the
-// forwarded bytes go, then Reply to where the bytes came from; forget In[:Used]; then do what Do says. The bytes behind
-// Used are given again, with more behind them if Do is Read.
+// Step says what to do with the bytes that a Session was given. The driver sends in[:Forward] on unchanged and Inject
+// behind it, forgets in[:Used], and does what Do says. What is behind Used is given again.
 type Step struct {
 	Used    int
 	Forward int    // at most Used
-	Inject  []byte // made up, in their place among the forwarded bytes; not to be kept or changed
-	Reply   []byte // made up, towards the sender; only to a client, and only when no server is attached
+	Inject  []byte // made up, to where the forwarded bytes go; not to be changed
+	Reply   []byte // made up, to the client that the bytes came from; not to be changed
 	Do      Action
 }
 
@@ -17,15 +16,16 @@ type Action uint8
 // Actions.
 const (
 	Continue Action = iota // give what is left of the input; if nothing is left, read more
-	Read                   // the input is not enough for the next step: read until it holds Session.Want bytes
-	Acquire                // acquire a server connection, then Attach it, or Refuse the statement
+	Read                   // the input is too short: read until it holds Want bytes
+	Acquire                // acquire a server connection and Attach it, or Refuse the statement
 	Release                // the server connection is detached, clean and owed nothing: it may be lent again
-	Reset                  // the server connection is detached: run Server.Cleanup, then it may be lent again
+	Reset                  // the server connection is detached: run its Cleanup, then it may be lent again
 	Discard                // the server connection is detached and cannot be used again: close it
-	Close                  // the client leaves, or is told to by Reply: Leave, then close its connection
+	Close                  // the client leaves: call Leave, close its connection
+	Break                  // the server breaks the protocol: close both connections
 )
 
-var actionNames = [...]string{"Continue", "Read", "Acquire", "Release", "Reset", "Discard", "Close"}
+var actionNames = [...]string{"Continue", "Read", "Acquire", "Release", "Reset", "Discard", "Close", "Break"}
 
 func (a Action) String() string { return actionNames[a] }
 
@@ -45,14 +45,14 @@ const (
 	AdvisoryLock         // an advisory lock of the session
 	Set                  // SET of a setting for the session
 	SettingChange        // the server reported another value of a setting than when the connection was lent
-	CopyUncertain        // a COPY failed in a way that leaves open how many replies the server owes
+	Uncertain            // how many replies the server still owes cannot be told, after a failed COPY for example
 
 	Reasons = iota // how many there are
 )
 
 var reasonNames = [Reasons]string{
 	"NotPinned", "Listen", "TempTable", "HoldCursor", "SQLPrepare", "Load", "SetConfig", "AdvisoryLock", "Set",
-	"SettingChange", "CopyUncertain",
+	"SettingChange", "Uncertain",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

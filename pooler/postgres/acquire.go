@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
+)
+
+// What ends a wait for a server connection before it is served.
+var (
+	errWaitedLong = errors.New("acquire timeout")
+	errCanceled   = errors.New("canceled by the client")
+	errClosing    = errors.New("the client is told to go")
+	errGone       = errors.New("the client is gone")
+)
+
+const (
+	textShutdown = "terminating connection due to administrator command"
+	textTooMany  = "sorry, too many clients already"
+)
+
+// Last messages, ready to send.
+var (
+	shutdownMessage   = wire.AppendErrorResponse(nil, wire.Fatal(wire.CodeAdminShutdown, textShutdown))
+	serverLostMessage = wire.AppendErrorResponse(nil,
+		wire.Fatal(wire.CodeConnectionFailure, "the server closed the connection unexpectedly"))
+)
+
+// acquire lends cl a server connection that is alive. All calls for one statement share a deadline, which the first sets.
+func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], error) {
+	for {
+		lease, ok := e.servers.TryAcquire(cl.key)
+		if !ok {
+			if deadline.IsZero() {
+				*deadline = time.Now().Add(e.settings.Load().Limits.AcquireTimeout)
+			}
+			var err error
+			if lease, err = e.wait(cl, *deadline); err != nil {
+				return lease, err
+			}
+		}
+		if !lease.Conn().broken.Load() {
+			return lease, nil
+		}
+		lease.Discard(nil)
+	}
+}
+
+// wait waits for a server connection, as long as the client is there.
+func (e *Engine) wait(cl *client, deadline time.Time) (pool.Lease[*conn], error) {
+	ctx, end := context.WithCancelCause(e.ctx)
+	defer end(nil)
+	ctx, stop := context.WithDeadlineCause(ctx, deadline, errWaitedLong)
+	defer stop()
+	cl.mu.Lock()
+	if cl.closing {
+		end(errClosing)
+	}
+	cl.wait = end
+	cl.mu.Unlock()
+	unwatch := cl.watch(end)
+	lease, err := e.servers.Acquire(ctx, cl.key)
+	unwatch()
+	cl.mu.Lock()
+	cl.wait = nil
+	cl.mu.Unlock()
+	if errors.Is(err, errWaitedLong) {
+		e.counters.acquireTimeouts.Add(1)
+	}
+	return lease, err
+}
+
+// refusal is what a client is told whom no server connection could be lent.
+func (e *Engine) refusal(k key, err error) wire.Report {
+	report := wire.Report{Severity: wire.SeverityError, Code: wire.CodeCannotConnect}
+	var (
+		waited  *pool.WaitError
+		server  *wire.ServerError
+		missing *missingPassword
+	)
+	switch {
+	case errors.Is(err, errCanceled):
+		report.Code, report.Message = wire.CodeQueryCanceled, "canceling statement due to user request"
+	case errors.Is(err, pool.ErrQueueFull):
+		report.Code, report.Message = wire.CodeTooManyConnections, textTooMany
+		report.Detail = "Too many clients wait for a server connection."
+	case errors.Is(err, pool.ErrClosed), errors.Is(err, context.Canceled):
+		report.Code, report.Message = wire.CodeAdminShutdown, textShutdown
+	case errors.As(err, &waited):
+		report.Message = strings.TrimPrefix(err.Error(), "pool: ")
+		if waited.Dial == nil {
+			report.Code = wire.CodeTooManyConnections
+		}
+	case errors.As(err, &server):
+		return serverRefusal(k, report, server)
+	case errors.As(err, &missing):
+		report.Code, report.Message = wire.CodeInvalidAuthorization, missing.Error()
+	default:
+		report.Message = err.Error()
+	}
+	return report
+}
+
+// serverRefusal passes on what the server has said for good, but makes clear whose login it was about.
+func serverRefusal(k key, report wire.Report, server *wire.ServerError) wire.Report {
+	switch server.Code {
+	case wire.CodeInvalidPassword, wire.CodeInvalidAuthorization:
+		report.Message = fmt.Sprintf("the server refuses the pooler's login as user %q: %s", k.user, server.Message)
+		report.Detail = "The client's own login was accepted by the pooler."
+		return report
+	}
+	report.Code, report.Message, report.Detail, report.Hint = server.Code, server.Message, server.Detail, server.Hint
+	return report
+}

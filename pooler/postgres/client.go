@@ -1,0 +1,319 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/login"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+)
+
+// linger is how long a client that was told to go may take to do so, and its last message to be taken.
+const linger = time.Second
+
+// client is one client. Its goroutine reads from it and writes to the server connection that it has lent; that connection's
+// goroutine writes to it.
+type client struct {
+	engine *Engine
+	net    net.Conn
+	in     input
+	key    key
+	cancel login.CancelKey
+
+	out sync.Mutex // the right to write to the client; taken before mu
+
+	mu          sync.Mutex // guards what is below, never held across I/O
+	machine     session.Session
+	established bool                    // logged in
+	conn        *conn                   // lent; nil: none
+	wait        context.CancelCauseFunc // ends the wait for a server connection; nil: none
+	closing     bool                    // it was told to go
+	pinned      bool                    // counted as such
+
+	drained atomic.Bool // it is let go when its transaction ends
+}
+
+var errTerminated = errors.New("the client has said goodbye")
+
+// run serves a client that has logged in until it leaves.
+func (cl *client) run() {
+	err := cl.talk()
+	cl.leave(errors.Is(err, errTerminated))
+	cl.in.drop()
+}
+
+func (cl *client) talk() error {
+	for {
+		want, err := cl.take()
+		if err != nil {
+			return err
+		}
+		cl.letGo()
+		if err := cl.in.read(cl.net, want); err != nil {
+			return err
+		}
+	}
+}
+
+// take passes on what has been read. It returns how many bytes it needs to go on.
+func (cl *client) take() (want int, err error) {
+	for {
+		in := cl.in.bytes()
+		cl.mu.Lock()
+		if cl.closing {
+			cl.mu.Unlock()
+			cl.in.use(len(in))
+			return 0, nil
+		}
+		st := cl.machine.FromClient(in)
+		c := cl.conn
+		want = cl.machine.Want()
+		cl.count()
+		cl.mu.Unlock()
+		if err := cl.carry(c, in, st); err != nil {
+			return 0, err
+		}
+		cl.in.use(st.Used)
+		switch {
+		case st.Do == session.Read:
+			return want, nil
+		case st.Do == session.Acquire:
+			cl.acquire()
+		}
+	}
+}
+
+// carry does what a step of FromClient says.
+func (cl *client) carry(c *conn, in []byte, st session.Step) error {
+	if st.Forward > 0 || len(st.Inject) > 0 {
+		cl.send(c, in[:st.Forward], st.Inject)
+	}
+	switch {
+	case st.Do == session.Close && len(st.Reply) == 0:
+		return errTerminated
+	case st.Do == session.Close:
+		cl.hangUp(st.Reply, false)
+	case len(st.Reply) > 0:
+		cl.out.Lock()
+		defer cl.out.Unlock()
+		return cl.write(st.Reply)
+	}
+	return nil
+}
+
+// send writes to the server. If it fails the connection's reader sees to the rest.
+func (cl *client) send(c *conn, forward, inject []byte) {
+	cl.engine.counters.received.Add(uint64(len(forward)))
+	for _, b := range [...][]byte{forward, inject} {
+		if len(b) == 0 {
+			continue
+		}
+		if _, err := c.net.Write(b); err != nil {
+			c.net.Close()
+			break
+		}
+	}
+	cl.mu.Lock()
+	do := cl.machine.Sent()
+	ended := cl.detached(do)
+	cl.mu.Unlock()
+	if ended != nil {
+		ended.end(do)
+	}
+}
+
+// write writes to the client; out is locked.
+func (cl *client) write(b []byte) error {
+	n, err := cl.net.Write(b)
+	cl.engine.counters.sent.Add(uint64(n))
+	return err
+}
+
+// deliver takes what c, which this client has lent, has sent. mine is false if it has not.
+func (cl *client) deliver(c *conn, in []byte) (used int, ok, mine bool) {
+	cl.out.Lock()
+	cl.mu.Lock()
+	if cl.conn != c {
+		cl.mu.Unlock()
+		cl.out.Unlock()
+		return 0, false, false
+	}
+	cl.machine.Delivering()
+	ok = true
+	for more := true; more; {
+		st := cl.machine.FromServer(in[used:])
+		cl.mu.Unlock()
+		cl.pass(in[used:used+st.Forward], st.Inject)
+		used += st.Used
+		ok = st.Do != session.Break
+		more = ok && st.Do != session.Read && used < len(in)
+		cl.mu.Lock()
+	}
+	do := cl.machine.Delivered()
+	ended := cl.detached(do)
+	cl.count()
+	cl.mu.Unlock()
+	cl.out.Unlock()
+	if ended != nil {
+		ended.end(do)
+	}
+	cl.letGo()
+	return used, ok, true
+}
+
+// pass writes to the client. If it is gone, its goroutine finds out and sees to the rest.
+func (cl *client) pass(forward, inject []byte) {
+	for _, b := range [...][]byte{forward, inject} {
+		if len(b) == 0 {
+			continue
+		}
+		if cl.write(b) != nil {
+			cl.net.Close()
+			return
+		}
+	}
+}
+
+// count adds what the machine has counted to the engine's sums; mu is locked.
+func (cl *client) count() {
+	counts := cl.machine.Take()
+	sums := &cl.engine.counters
+	if counts.Queries > 0 {
+		sums.queries.Add(uint64(counts.Queries))
+	}
+	if counts.Transactions > 0 {
+		sums.transactions.Add(uint64(counts.Transactions))
+	}
+	if counts.Refused > 0 {
+		sums.refused.Add(uint64(counts.Refused))
+	}
+	if reason := cl.machine.Pinned(); reason != session.NotPinned && !cl.pinned {
+		cl.pinned = true
+		sums.pins[reason].Add(1)
+		sums.pinned.Add(1)
+	}
+}
+
+// detached takes the server connection away from the client if do ends its lease; mu is locked.
+func (cl *client) detached(do session.Action) *conn {
+	switch do {
+	case session.Release, session.Reset, session.Discard:
+		c := cl.conn
+		cl.conn = nil
+		c.client.CompareAndSwap(cl, nil)
+		return c
+	}
+	return nil
+}
+
+// leave ends what the client has on the server.
+func (cl *client) leave(polite bool) {
+	cl.mu.Lock()
+	cl.closing = true
+	busy := cl.machine.Busy()
+	do := cl.machine.Leave(polite)
+	c := cl.detached(do)
+	if cl.pinned {
+		cl.pinned = false
+		cl.engine.counters.pinned.Add(-1)
+	}
+	cl.mu.Unlock()
+	switch {
+	case c == nil:
+	case do == session.Discard && busy && !c.broken.Load():
+		c.abort()
+	default:
+		c.end(do)
+	}
+}
+
+// letGo tells the client to go, if it is to and nothing of it is under way.
+func (cl *client) letGo() {
+	if cl.drained.Load() {
+		cl.hangUp(shutdownMessage, true)
+	}
+}
+
+// serverLost tells the client that its server connection is gone.
+func (cl *client) serverLost() {
+	cl.engine.counters.serversLost.Add(1)
+	cl.mu.Lock()
+	told := cl.machine.ServerDied()
+	cl.mu.Unlock()
+	if told {
+		cl.hangUp(nil, false)
+		return
+	}
+	cl.hangUp(serverLostMessage, false)
+}
+
+// hangUp sends a last message and lets the client read it before the connection is closed; ifIdle: only if nothing of the
+// client is under way. The client's goroutine ends soon after.
+func (cl *client) hangUp(message []byte, ifIdle bool) {
+	cl.mu.Lock()
+	if cl.closing || ifIdle && (cl.wait != nil || !cl.machine.Idle()) {
+		cl.mu.Unlock()
+		return
+	}
+	cl.closing = true
+	if cl.wait != nil {
+		cl.wait(errClosing)
+	}
+	cl.mu.Unlock()
+	cl.leave(false)
+
+	cl.net.SetWriteDeadline(time.Now().Add(linger)) // for who is writing now, too
+	cl.out.Lock()
+	if len(message) > 0 {
+		cl.write(message)
+	}
+	if half, ok := cl.net.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	cl.out.Unlock()
+	cl.net.SetReadDeadline(time.Now().Add(linger))
+}
+
+// acquire answers the machine's Acquire: with a server connection, or with the reason why there is none.
+func (cl *client) acquire() {
+	deadline := time.Time{}
+	for {
+		lease, err := cl.engine.acquire(cl, &deadline)
+		if err != nil {
+			cl.mu.Lock()
+			cl.machine.Refuse(cl.engine.refusal(cl.key, err))
+			cl.mu.Unlock()
+			return
+		}
+		if cl.attach(lease) {
+			return
+		}
+		lease.Discard(nil)
+	}
+}
+
+// attach reports false if the connection has died.
+func (cl *client) attach(lease pool.Lease[*conn]) bool {
+	c := lease.Conn()
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if cl.closing {
+		lease.Release()
+		return true
+	}
+	c.mu.Lock()
+	c.lease = lease
+	c.mu.Unlock()
+	c.client.Store(cl)
+	if c.broken.Load() && c.client.CompareAndSwap(cl, nil) {
+		return false
+	}
+	cl.conn = c
+	cl.machine.Attach(c.machine)
+	return true
+}

@@ -1,0 +1,215 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/login"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
+)
+
+const (
+	serverBuffer   = 16 << 10         // bytes that the reader of a server connection holds
+	cleanupTimeout = 10 * time.Second // for ROLLBACK and DISCARD ALL
+)
+
+// conn is a server connection. One goroutine reads from it for as long as it is open; what it reads goes to the client that
+// has the connection lent, or is looked at here. So a connection that dies while idle is known before it is lent.
+type conn struct {
+	engine    *Engine
+	key       key
+	net       net.Conn
+	at        Endpoint
+	tls       bool
+	serverTLS ServerTLS
+	cancel    login.CancelKey
+	params    []wire.Param
+
+	client  atomic.Pointer[client] // who has it lent; changes with the client's lock held, but for its death
+	broken  atomic.Bool            // it must not be lent
+	machine *session.Server        // guarded by the client's lock, or by mu if there is none
+
+	mu      sync.Mutex
+	lease   pool.Lease[*conn]
+	cleaned chan error     // a cleanup waits for its end; nil: none
+	cancels int            // cancel requests on their way: until they are there, it is not lent again
+	then    session.Action // what ends the lease after them; Continue: nothing yet
+}
+
+// close is the pool's hook.
+func (c *conn) close() {
+	c.broken.Store(true)
+	c.net.Close()
+}
+
+// read passes on what the server sends, until the connection ends.
+func (c *conn) read() {
+	defer c.engine.readers.Done()
+	buf := make([]byte, serverBuffer)
+	have := 0
+	for {
+		n, err := c.net.Read(buf[have:])
+		have += n
+		if n > 0 {
+			used, ok := c.take(buf[:have])
+			if !ok {
+				err = errors.New("the server broke the protocol")
+			}
+			have = copy(buf, buf[used:have])
+		}
+		if err != nil {
+			c.lost()
+			return
+		}
+	}
+}
+
+// take hands bytes to who has the connection. ok is false if it cannot be read any further.
+func (c *conn) take(in []byte) (used int, ok bool) {
+	for {
+		cl := c.client.Load()
+		if cl == nil {
+			return c.quiet(in)
+		}
+		if used, ok, mine := cl.deliver(c, in); mine {
+			return used, ok
+		}
+		runtime.Gosched() // it changes hands
+	}
+}
+
+// quiet takes bytes while nobody has the connection.
+func (c *conn) quiet(in []byte) (used int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	used, condition := c.machine.Quiet(in)
+	switch condition {
+	case session.Clean:
+		c.endCleanup(nil)
+	case session.Broken:
+		return used, false
+	}
+	return used, true
+}
+
+// endCleanup tells who waits for the cleanup. The lock is held.
+func (c *conn) endCleanup(err error) {
+	if c.cleaned != nil {
+		c.cleaned <- err
+		c.cleaned = nil
+	}
+}
+
+// lost ends a connection that cannot be read any further.
+func (c *conn) lost() {
+	c.broken.Store(true)
+	c.net.Close()
+	c.mu.Lock()
+	c.endCleanup(errors.New("the server closed the connection"))
+	c.mu.Unlock()
+	if cl := c.client.Swap(nil); cl != nil {
+		cl.serverLost()
+		return
+	}
+	c.engine.background(func() { c.engine.bury(c.key) })
+}
+
+// end ends the lease as the machine has said, but not while a cancel request is on its way.
+func (c *conn) end(do session.Action) {
+	c.mu.Lock()
+	if c.cancels > 0 && do != session.Discard {
+		c.then = do
+		c.mu.Unlock()
+		return
+	}
+	lease := c.lease
+	c.lease = pool.Lease[*conn]{}
+	c.mu.Unlock()
+	switch do {
+	case session.Release:
+		lease.Release()
+	case session.Reset:
+		c.engine.background(func() { c.cleanUp(lease) })
+	default:
+		lease.Discard(nil)
+	}
+}
+
+// hold keeps the connection from being lent again until free.
+func (c *conn) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancels++
+}
+
+func (c *conn) free() {
+	c.mu.Lock()
+	c.cancels--
+	do := c.then
+	if c.cancels > 0 || do == session.Continue {
+		c.mu.Unlock()
+		return
+	}
+	c.then = session.Continue
+	c.mu.Unlock()
+	c.end(do)
+}
+
+// cleanUp makes the connection fit for the next client.
+func (c *conn) cleanUp(lease pool.Lease[*conn]) {
+	done := make(chan error, 1)
+	c.mu.Lock()
+	c.cleaned = done
+	script := c.machine.Cleanup()
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	_, err := c.net.Write(script)
+	if err == nil && !c.broken.Load() {
+		select {
+		case err = <-done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err != nil || c.broken.Load() {
+		lease.Discard(err)
+		return
+	}
+	lease.Release()
+}
+
+// bury takes the dead out of a key's idle connections, so that their places are free.
+func (e *Engine) bury(k key) {
+	var alive []pool.Lease[*conn]
+	for {
+		lease, ok := e.servers.TryAcquire(k)
+		if !ok {
+			break
+		}
+		if lease.Conn().broken.Load() {
+			lease.Discard(nil)
+			continue
+		}
+		alive = append(alive, lease)
+	}
+	for i := range alive {
+		alive[len(alive)-1-i].Release()
+	}
+}
+
+// background runs f in a goroutine that Close waits for.
+func (e *Engine) background(f func()) {
+	e.running.Add(1)
+	go func() {
+		defer e.running.Done()
+		f()
+	}()
+}

@@ -1,0 +1,224 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/postgres/login"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
+)
+
+// VanishSeconds bounds how long the server keeps the connections of a process that vanished without closing them (power
+// cut, network gone): it finds out after 10 s of silence and 3 probes 5 s apart, and a running statement is looked after
+// every 5 s.
+const VanishSeconds = 30
+
+const dialTimeout = 10 * time.Second // of one dial with its handshake and login
+
+// guards make the server notice a vanished pooler within VanishSeconds.
+var guards = []wire.Param{
+	{Name: "tcp_keepalives_idle", Value: "10"},
+	{Name: "tcp_keepalives_interval", Value: "5"},
+	{Name: "tcp_keepalives_count", Value: "3"},
+	{Name: "tcp_user_timeout", Value: "20000"},
+	{Name: "client_connection_check_interval", Value: "5000"},
+}
+
+// isGuard says that a client has no say in the parameter.
+func isGuard(name string) bool {
+	for _, g := range guards {
+		if strings.EqualFold(g.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// quirks remembers which guards the server does not know, being too old or on a system that has no such thing.
+type quirks struct {
+	mu      sync.Mutex
+	unknown map[string]bool
+}
+
+func (q *quirks) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unknown = nil
+}
+
+// guards are those that the server knows.
+func (q *quirks) guards() []wire.Param {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	known := make([]wire.Param, 0, len(guards))
+	for _, g := range guards {
+		if !q.unknown[g.Name] {
+			known = append(known, g)
+		}
+	}
+	return known
+}
+
+// learn reports whether the server refused because of a guard, which is then left out.
+func (q *quirks) learn(err error) bool {
+	refusal, ok := errors.AsType[*wire.ServerError](err)
+	if !ok || refusal.Code != wire.CodeUndefinedObject && refusal.Code != wire.CodeInvalidParameterValue {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range guards {
+		if strings.Contains(refusal.Message, g.Name) && !q.unknown[g.Name] {
+			if q.unknown == nil {
+				q.unknown = make(map[string]bool)
+			}
+			q.unknown[g.Name] = true
+			return true
+		}
+	}
+	return false
+}
+
+// dial opens a server connection: it tries the endpoints in order, until one lets it in or refuses for good.
+func (e *Engine) dial(ctx context.Context, k key) (*conn, error) {
+	s := e.settings.Load()
+	password := s.password(k.user)
+	if password == nil {
+		return nil, explain(Endpoint{}, k, &missingPassword{k.user})
+	}
+	var last error
+	for _, at := range s.Endpoints {
+		c, err := e.dialAt(ctx, s, k, at, password)
+		for err != nil && e.quirks.learn(err) {
+			c, err = e.dialAt(ctx, s, k, at, password)
+		}
+		if err == nil {
+			e.welcomes.set(k, c.params)
+			return c, nil
+		}
+		last = explain(at, k, err)
+		if final(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, last
+}
+
+func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, password *login.Password) (*conn, error) {
+	l := &serverLogin{at: at, tls: s.ServerTLS}
+	l.machine = login.NewServer(login.ServerConfig{
+		User: k.user, Database: k.database, Params: append(k.startup(), e.quirks.guards()...),
+		Password: password, TLS: s.ServerTLS.Mode.loginTLS(),
+	})
+	if err := l.run(ctx); err != nil {
+		return nil, err
+	}
+	c := &conn{
+		engine: e, key: k, net: l.conn, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
+		cancel: l.machine.CancelKey(), params: l.machine.Params(),
+	}
+	c.machine = session.NewServer(c.params)
+	e.readers.Add(1)
+	go c.read()
+	return c, nil
+}
+
+// serverLogin drives a login.Server.
+type serverLogin struct {
+	at      Endpoint
+	tls     ServerTLS
+	machine *login.Server
+	conn    net.Conn
+}
+
+func (l *serverLogin) encrypted() bool {
+	_, ok := l.conn.(*tls.Conn)
+	return ok
+}
+
+func (l *serverLogin) run(ctx context.Context) error {
+	conn, err := connect(ctx, l.at)
+	if err != nil {
+		return err
+	}
+	l.conn = conn
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	err = l.talk(ctx)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	conn.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func connect(ctx context.Context, at Endpoint) (net.Conn, error) {
+	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	return d.DialContext(ctx, "tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
+}
+
+func (l *serverLogin) talk(ctx context.Context) error {
+	out, action := l.machine.Start(nil)
+	buf := make([]byte, login.ServerBuffer)
+	have := 0
+	for {
+		if len(out) > 0 {
+			if _, err := l.conn.Write(out); err != nil {
+				return err
+			}
+			out = out[:0]
+		}
+		switch action {
+		case login.Read:
+			n, err := l.conn.Read(buf[have:])
+			have += n
+			if n == 0 && err != nil {
+				return l.cut(err)
+			}
+		case login.StartTLS:
+			secure := tls.Client(l.conn, serverTLS(l.tls, l.at.Host))
+			if err := secure.HandshakeContext(ctx); err != nil {
+				return &handshakeError{err}
+			}
+			l.conn = secure
+			out, action = l.machine.TLSEstablished(out)
+			continue
+		case login.Ready:
+			if have > 0 {
+				return errors.New("the server talks before it is asked")
+			}
+			return nil
+		default:
+			return l.refused(l.machine.Err())
+		}
+		var used int
+		used, out, action = l.machine.Receive(buf[:have], out)
+		have = copy(buf, buf[used:have])
+	}
+}
+
+// cut says that the server went away during the login.
+func (l *serverLogin) cut(err error) error {
+	return fmt.Errorf("the connection broke during login: %w", err)
+}
+
+// refused tells a failure to agree on TLS from others.
+func (l *serverLogin) refused(err error) error {
+	if _, ok := errors.AsType[*login.Failure](err); ok && l.tls.Mode != Disable && !l.encrypted() {
+		return &handshakeError{err}
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"sync"
+
+	"github.com/weir-dev/weir/pooler/postgres/login"
+)
+
+// registry holds the clients that are connected, logins included, and their cancel keys.
+type registry struct {
+	mu   sync.Mutex
+	all  map[*client]struct{}
+	keys map[uint32]*client // by process ID
+	gone chan struct{}      // closed when the last client has gone; nil: nobody waits for that
+}
+
+func (r *registry) init() {
+	r.all = make(map[*client]struct{})
+	r.keys = make(map[uint32]*client)
+}
+
+func (r *registry) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all)
+}
+
+// add returns how many clients there are with this one.
+func (r *registry) add(cl *client) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all[cl] = struct{}{}
+	return len(r.all)
+}
+
+func (r *registry) remove(cl *client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.all, cl)
+	if r.keys[cl.cancel.PID] == cl {
+		delete(r.keys, cl.cancel.PID)
+	}
+	if len(r.all) == 0 && r.gone != nil {
+		close(r.gone)
+		r.gone = nil
+	}
+}
+
+// name gives a client a cancel key of its own, with a secret of so many bytes.
+func (r *registry) name(cl *client, secret int) {
+	key := login.CancelKey{Secret: make([]byte, secret)}
+	rand.Read(key.Secret) // never fails
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		var pid [4]byte
+		rand.Read(pid[:])
+		key.PID = binary.BigEndian.Uint32(pid[:]) >> 1 // drivers take it for a positive number
+		if key.PID != 0 && r.keys[key.PID] == nil {
+			break
+		}
+	}
+	cl.cancel = key
+	r.keys[key.PID] = cl
+}
+
+// find returns the client that a cancel request names; nil: none.
+func (r *registry) find(key login.CancelKey) *client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	cl := r.keys[key.PID]
+	if cl == nil || subtle.ConstantTimeCompare(cl.cancel.Secret, key.Secret) != 1 {
+		return nil
+	}
+	return cl
+}
+
+func (r *registry) list() []*client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*client, 0, len(r.all))
+	for cl := range r.all {
+		list = append(list, cl)
+	}
+	return list
+}
+
+// wait returns when no client is left, or ctx is done.
+func (r *registry) wait(ctx context.Context) error {
+	r.mu.Lock()
+	if len(r.all) == 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	if r.gone == nil {
+		r.gone = make(chan struct{})
+	}
+	gone := r.gone
+	r.mu.Unlock()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closeAll tells all clients to go.
+func (r *registry) closeAll(message []byte) {
+	for _, cl := range r.list() {
+		go cl.shut(message)
+	}
+}
+
+// shut tells the client to go, whatever is under way.
+func (cl *client) shut(message []byte) {
+	cl.mu.Lock()
+	established := cl.established
+	if !established {
+		cl.net.Close()
+	}
+	cl.mu.Unlock()
+	if !established {
+		return
+	}
+	cl.hangUp(message, false)
+}

@@ -1,0 +1,276 @@
+package postgres
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/postgres/login"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
+)
+
+const (
+	loginTimeout  = 15 * time.Second       // from the connection to the proof of the password
+	spareLogins   = 100                    // connections above MaxClients: to cancel, or to be told that there are too many
+	acceptPause   = 100 * time.Millisecond // after accept failed, for lack of file descriptors for example
+	closePatience = 5 * time.Second
+)
+
+// Serve lets in the clients that ln accepts, until ln is closed, which is no error. It may run for several listeners.
+func (e *Engine) Serve(ln net.Listener) error {
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			e.log.Warn("cannot accept a client", "error", err)
+			select {
+			case <-time.After(acceptPause):
+			case <-e.ctx.Done():
+				return nil
+			}
+			continue
+		}
+		cl := &client{engine: e, net: nc}
+		n := e.clients.add(cl)
+		most := e.settings.Load().Limits.MaxClients
+		if n > most+spareLogins || e.ctx.Err() != nil {
+			e.counters.clientsRefused.Add(1)
+			e.gone(cl)
+			continue
+		}
+		go func() {
+			defer e.gone(cl)
+			if e.admit(cl, n > most) {
+				cl.run()
+			}
+		}()
+	}
+}
+
+// gone forgets a client.
+func (e *Engine) gone(cl *client) {
+	cl.net.Close()
+	e.clients.remove(cl)
+	if e.draining.Load() {
+		e.apply.Lock()
+		e.holdBudget()
+		e.apply.Unlock()
+	}
+}
+
+// entry drives a login.Client.
+type entry struct {
+	*client
+	settings *settings
+	tooMany  bool
+	login    *login.Client
+	direct   bool // the first byte has been looked at
+}
+
+// admit logs a client in, and reports whether it did.
+func (e *Engine) admit(cl *client, tooMany bool) bool {
+	s := e.settings.Load()
+	en := &entry{client: cl, settings: s, tooMany: tooMany}
+	en.login = login.NewClient(login.ClientConfig{TLS: s.ClientTLS.Policy.loginTLS(), Secret: e.secret})
+	cl.net.SetDeadline(time.Now().Add(loginTimeout))
+	if en.talk() {
+		cl.net.SetDeadline(time.Time{})
+		e.counters.logins.Add(1)
+		return true
+	}
+	if refusal, ok := errors.AsType[*login.Refusal](en.login.Err()); ok {
+		e.counters.loginsFailed.Add(1)
+		e.logRefusal(cl, en.login.Startup(), refusal)
+		en.lastWord()
+	}
+	return false
+}
+
+// lastWord lets the client read why it was refused: closing with unread input would lose it.
+func (en *entry) lastWord() {
+	if half, ok := en.net.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	en.net.SetReadDeadline(time.Now().Add(linger))
+	for en.in.read(en.net, 0) == nil {
+		en.in.use(len(en.in.bytes()))
+	}
+	en.in.drop()
+}
+
+// talk runs the machine to its end, and reports whether the client is in.
+func (en *entry) talk() bool {
+	action := login.Read
+	var out []byte
+	for {
+		switch action {
+		case login.Read:
+			if en.in.read(en.net, len(en.in.bytes())+1) != nil {
+				return false
+			}
+			if done, ok := en.directTLS(); done {
+				if !ok {
+					return false
+				}
+				continue
+			}
+			var used int
+			used, out, action = en.login.Receive(en.in.bytes(), out)
+			en.in.use(used)
+		case login.StartTLS:
+			if len(en.in.bytes()) > 0 || !en.handshake(en.net, false) {
+				return false
+			}
+			out, action = en.login.TLSEstablished(en.tlsFacts(false), out)
+		case login.LookUpUser:
+			out, action = en.lookUp(out)
+		case login.Admit:
+			out, action = en.place(out)
+		case login.ForwardCancel:
+			en.engine.cancelFor(en.login.CancelKey())
+			return false
+		case login.Ready:
+			return en.flush(&out)
+		default:
+			en.flush(&out)
+			return false
+		}
+		// The answer to SSLRequest must be out before the handshake begins.
+		if !en.flush(&out) {
+			return false
+		}
+	}
+}
+
+func (en *entry) flush(out *[]byte) bool {
+	if len(*out) == 0 {
+		return true
+	}
+	en.out.Lock()
+	defer en.out.Unlock()
+	_, err := en.net.Write(*out)
+	*out = (*out)[:0]
+	return err == nil
+}
+
+// directTLS looks at the first byte: a client may begin with TLS at once. done says that it did.
+func (en *entry) directTLS() (done, ok bool) {
+	if en.direct {
+		return false, false
+	}
+	en.direct = true
+	first := en.in.bytes()
+	if !login.IsDirectTLS(first[0]) || en.settings.clients == nil {
+		return false, false
+	}
+	behind := &prefixed{Conn: en.net, prefix: append([]byte(nil), first...)}
+	en.in.use(len(first))
+	if !en.handshake(behind, true) {
+		return true, false
+	}
+	out, action := en.login.TLSEstablished(en.tlsFacts(true), nil)
+	return true, action == login.Read && en.flush(&out)
+}
+
+// handshake puts TLS on the client's connection.
+func (en *entry) handshake(over net.Conn, direct bool) bool {
+	secure := tls.Server(over, en.settings.clients)
+	if err := secure.HandshakeContext(en.engine.ctx); err != nil {
+		en.engine.log.Debug("TLS handshake with a client failed", "client", en.net.RemoteAddr(), "direct", direct, "error", err)
+		return false
+	}
+	en.mu.Lock()
+	en.net = secure
+	en.mu.Unlock()
+	return true
+}
+
+func (en *entry) tlsFacts(direct bool) login.TLS {
+	state := en.net.(*tls.Conn).ConnectionState()
+	return login.TLS{Direct: direct, ALPN: state.NegotiatedProtocol, VerifiedClient: len(state.VerifiedChains) > 0}
+}
+
+// prefixed is a connection of which some bytes have been read already.
+type prefixed struct {
+	net.Conn
+	prefix []byte
+}
+
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.prefix) == 0 {
+		return p.Conn.Read(b)
+	}
+	n := copy(b, p.prefix)
+	p.prefix = p.prefix[n:]
+	return n, nil
+}
+
+// lookUp finds the account of the client's user, after what does not need one.
+func (en *entry) lookUp(out []byte) ([]byte, login.Action) {
+	switch {
+	case en.tooMany:
+		en.engine.counters.clientsRefused.Add(1)
+		return en.login.Fail(wire.Fatal(wire.CodeTooManyConnections, textTooMany), out)
+	case en.engine.draining.Load() || en.engine.ctx.Err() != nil:
+		return en.login.Fail(wire.Fatal(wire.CodeCannotConnectNow, "the database system is shutting down"), out)
+	}
+	account := en.settings.accounts[en.login.Startup().User]
+	if account == nil {
+		return en.login.SetUser(false, login.Credential{}, out)
+	}
+	credential, err := account.credential()
+	if err != nil {
+		en.engine.log.Warn("a user's password cannot be used", "user", en.login.Startup().User, "error", err)
+		return en.login.SetUser(false, login.Credential{}, out)
+	}
+	return en.login.SetUser(true, credential, out)
+}
+
+// place finds out what the client shares server connections for, and welcomes it as the server would.
+func (en *entry) place(out []byte) ([]byte, login.Action) {
+	e, s, startup := en.engine, en.settings, en.login.Startup()
+	database, ok := s.database(startup.Database)
+	if !ok {
+		return en.login.Fail(wire.Fatal(wire.CodeUndefinedDatabase, "database \""+startup.Database+"\" does not exist"), out)
+	}
+	en.key = key{database: database, user: startup.User, params: canonical(startup.Params)}
+	if s.ServerUser != nil {
+		en.key.user = s.ServerUser.User
+	} else if s.accounts[startup.User].password == nil {
+		return en.login.Fail(wire.Fatal(wire.CodeInvalidAuthorization, (&missingPassword{startup.User}).Error()), out)
+	}
+	en.net.SetDeadline(time.Time{})
+	params, err := e.welcome(en.client)
+	if err != nil {
+		return en.login.Fail(e.refusal(en.key, err), out)
+	}
+	secret := wire.MinCancelKey
+	if startup.Version >= wire.Version32 {
+		secret = 32
+	}
+	mode := session.Transaction
+	if s.PoolMode == Session {
+		mode = session.Lasting
+	}
+	en.mu.Lock()
+	en.machine = session.New(mode)
+	en.established = true
+	en.mu.Unlock()
+	e.clients.name(en.client, secret)
+	en.net.SetWriteDeadline(time.Now().Add(loginTimeout))
+	return en.login.Welcome(params, en.cancel, out)
+}
+
+// logRefusal logs one refusal a while: they cost an attacker nothing.
+func (e *Engine) logRefusal(cl *client, startup login.Startup, refusal *login.Refusal) {
+	now := time.Now().Unix()
+	if e.refusalLogged.Swap(now) == now {
+		return
+	}
+	e.log.Info("refused a client", "client", cl.net.RemoteAddr(), "user", startup.User, "database", startup.Database,
+		"code", refusal.Code, "reason", refusal.Error())
+}

@@ -1,0 +1,53 @@
+package postgres
+
+import (
+	"sync/atomic"
+
+	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+)
+
+// counters are the sums of all clients there have been.
+type counters struct {
+	logins, loginsFailed, clientsRefused atomic.Uint64
+	queries, transactions, refused       atomic.Uint64
+	received, sent                       atomic.Uint64
+	acquireTimeouts, serversLost         atomic.Uint64
+	cancels, cancelsUnknown              atomic.Uint64
+
+	pins   [session.Reasons]atomic.Uint64
+	pinned atomic.Int64
+}
+
+// Stats returns what the Engine does and has done.
+func (e *Engine) Stats() Stats {
+	p := e.servers.Stats()
+	s := Stats{
+		Limit: e.limit(),
+		Open:  p.Open, Idle: p.Idle, Lent: p.Lent, Dialing: p.Dialing, Resetting: p.Resetting, Closing: p.Closing,
+		Waiting: p.Waiting, OldestWait: p.Oldest, PeakLent: p.PeakLent, PeakWaiting: p.PeakWaiting,
+		Clients: e.clients.len(), Pinned: int(e.counters.pinned.Load()),
+		Counters: e.counters.load(&p),
+		Wait:     Histogram{Bounds: pool.Bounds(), Counts: p.Wait.Counts[:], Sum: p.Wait.Sum},
+	}
+	s.Reachability, s.Fault = e.fault.get()
+	return s
+}
+
+// ResetPeaks begins a new span for the peaks in Stats.
+func (e *Engine) ResetPeaks() { e.servers.ResetPeaks() }
+
+func (c *counters) load(p *pool.Stats) Counters {
+	out := Counters{
+		Logins: c.logins.Load(), LoginsFailed: c.loginsFailed.Load(), ClientsRefused: c.clientsRefused.Load(),
+		Queries: c.queries.Load(), Transactions: c.transactions.Load(), Refused: c.refused.Load(),
+		BytesReceived: c.received.Load(), BytesSent: c.sent.Load(),
+		Acquired: p.Acquired, AcquireTimeouts: c.acquireTimeouts.Load(), QueueFull: p.QueueFull,
+		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
+		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),
+	}
+	for i := range c.pins {
+		out.Pins[i] = c.pins[i].Load()
+	}
+	return out
+}
