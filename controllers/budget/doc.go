@@ -13,7 +13,7 @@
 //	        has no more than its bound = max(limit, open) --> the charge falls
 //
 //	new pod        --(answers)--> limit 0, charge 0 --(others have let go)--> raised
-//	terminating    never raised; once it drains its limits only fall, so its charge falls with its bound
+//	leaving        never raised; its limits only fall, so its charge falls with its bound
 //	gone           its charge is held until servers have noticed dead peers, then freed; nothing to hold, nothing to wait for
 //	silent         keeps limit and charge: it may still use them
 //
@@ -21,10 +21,14 @@
 //   - A charge falls only by proof and never by decision. A proof is a state at a ledger version not older than
 //     the one that last set the limit (Entry.Since): an older state says nothing about a raise that is on its way.
 //     Such a state stays a proof however late it arrives, because without a newer push a pod's bound only falls.
+//   - A pod that drains without being deleted, as after a failed liveness probe, comes back with the limits that it kept.
+//     So only what a pod says after it was told that it is leaving (a version of the ledger) lowers its limit.
 //   - A ledger older than what a pod runs, or a missing one, was lost or restored from a copy. It proves nothing:
 //     each pod is charged with everything until it has answered to a version above all that were ever seen.
 //   - A pod is keyed by its UID, never by name or address. It gets a limit only after it answered once, so that pods
 //     that cannot start hold nothing.
+//   - Pods without an account are not pushed to. So one without an account that has accepted something came back from the
+//     dead, and is charged with everything until it has proved less.
 //   - When B itself is lowered, charges may be above it: then they only fall.
 //   - Pods that have gone are held for a time that covers dead peer detection at the server and the difference
 //     between the clocks of two operators.

@@ -22,6 +22,9 @@ type Account struct {
 	// GoneSince is when the pod was first not seen any more, in seconds since 1970; 0 for a pod that is there.
 	GoneSince int64 `json:"goneSince,omitempty"`
 
+	// Leaving says that the pod has begun to terminate: it is not raised any more, and its container does not start again.
+	Leaving bool `json:"leaving,omitempty"`
+
 	// Destinations are the entries by name of the destination.
 	Destinations map[string]Entry `json:"destinations,omitempty"`
 }

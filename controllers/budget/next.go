@@ -10,7 +10,7 @@ import (
 // Next is the ledger after what was observed. Budgets are the most connections per destination; one that is not named
 // has none. Vanish is how long the charge of a pod that is gone is held.
 //
-// The version rises exactly when a limit or the set of named pods changes. The result must be written before its limits
+// The version rises exactly when a limit, the set of named pods or of leaving ones changes. The result must be written before its limits
 // are pushed; if it equals the ledger that it was made of there is nothing to do.
 func Next(ledger Ledger, pods []Pod, budgets map[string]int32, now time.Time, vanish time.Duration) Ledger {
 	t := turn{
@@ -28,6 +28,7 @@ func Next(ledger Ledger, pods []Pod, budgets map[string]int32, now time.Time, va
 	t.lost = t.lost || ledger.Version == 0
 	t.farewell(now, vanish)
 	t.welcome()
+	t.dismiss()
 	t.lower()
 	for _, name := range t.destinations() {
 		t.share(name)
@@ -69,16 +70,21 @@ func (t *turn) farewell(now time.Time, vanish time.Duration) {
 	}
 }
 
-// welcome opens an account for each pod that has none. When the ledger was lost every account is opened anew, charged
-// with everything.
+// welcome opens an account for each pod that has none and has answered. A new pod,
+// which has accepted nothing yet, has nothing; of one that was given up and came back nothing is known, and when the ledger
+// was lost of none.
 func (t *turn) welcome() {
 	for uid, p := range t.pods {
 		a, known := t.Pods[uid]
 		switch {
 		case t.lost:
 			a.Destinations = t.unproven(p, a)
-		case !known && p.State != nil:
-			a.Destinations = t.opened(p.State)
+		case !known && p.State == nil:
+			continue
+		case !known && p.State.Ledger == 0:
+			a.Destinations = map[string]Entry{}
+		case !known:
+			a.Destinations = t.unproven(p, a)
 		case known && a.Destinations == nil:
 			a.Destinations = map[string]Entry{}
 		default:
@@ -89,8 +95,26 @@ func (t *turn) welcome() {
 	}
 }
 
-// unproven is the account of a pod about which the ledger knows nothing: it may go on with what it has, and nobody
-// can have anything until it has proved what that is.
+// dismiss notes which pods have begun to leave. What such a pod said before proves nothing any more: it may have drained,
+// started again with its old limits, and be leaving only now.
+func (t *turn) dismiss() {
+	for uid, p := range t.pods {
+		a, known := t.Pods[uid]
+		if !known || !p.Terminating || a.Leaving {
+			continue
+		}
+		a.Leaving = true
+		for name, e := range a.Destinations {
+			e.Since = t.version
+			a.Destinations[name] = e
+		}
+		t.Pods[uid] = a
+		t.changed = true
+	}
+}
+
+// unproven is the account of a pod about which the ledger knows nothing: it may go on with what it has, and nobody can have
+// more until it has proved what that is.
 func (t *turn) unproven(p Pod, a Account) map[string]Entry {
 	entries := map[string]Entry{}
 	for name, budget := range t.budgets {
@@ -109,20 +133,8 @@ func (t *turn) unproven(p Pod, a Account) map[string]Entry {
 	return entries
 }
 
-// opened is the account of a pod that has answered for the first time. A new pod has nothing; one that was already
-// given up and came back has what it says.
-func (t *turn) opened(s *podapi.State) map[string]Entry {
-	entries := map[string]Entry{}
-	for name := range t.budgets {
-		entries[name] = Entry{Since: t.version}
-	}
-	for _, d := range s.Destinations {
-		entries[d.Name] = Entry{Charge: d.Bound(), Since: t.version}
-	}
-	return entries
-}
-
-// lower lets charges fall to what pods proved.
+// lower lets charges fall to what pods proved. The limit of a pod that leaves falls with its bound: its container does not
+// start again.
 func (t *turn) lower() {
 	for uid, p := range t.pods {
 		if p.State == nil {
@@ -133,7 +145,7 @@ func (t *turn) lower() {
 				continue
 			}
 			bound := boundOf(p.State, name)
-			if p.Terminating && p.State.Draining && bound < e.Limit {
+			if t.Pods[uid].Leaving && bound < e.Limit {
 				e.Limit = bound
 				t.changed = true
 			}
@@ -181,7 +193,7 @@ func (t *turn) raise(name string, uids []string, targets []int32) {
 		free -= int64(a.Destinations[name].Charge)
 	}
 	if free < 0 || len(uids) == 0 {
-		return
+		return // what several unproven pods are charged with is not theirs to use
 	}
 	entry := func(i int) Entry { return t.Pods[uids[i]].Destinations[name] }
 	at := func(i int, line int32) int32 { return min(max(line, entry(i).Limit), targets[i]) }

@@ -25,7 +25,9 @@ type Plan struct {
 	Data     map[string]string // of the ConfigMap; Data[podapi.ConfigKey] is what is pushed
 	Write    bool              // the ConfigMap does not hold Data yet
 
-	Lagging []string // UIDs of the pods that do not run Document.Config, as far as they have said
+	// Lagging are the UIDs of the pods to push to: those named in Document.Config that have not said that they run it.
+	// A pod that is not named yet is only asked for its state.
+	Lagging []string
 
 	ConfigMap           *corev1ac.ConfigMapApplyConfiguration
 	Deployment          *appsv1ac.DeploymentApplyConfiguration
@@ -98,7 +100,7 @@ func nextLedger(o *Observation) budget.Ledger {
 func lagging(o *Observation, c podapi.Config) []string {
 	var uids []string
 	for _, p := range o.Pods {
-		if p.State == nil || p.State.Ledger < c.Ledger {
+		if _, named := c.Shares[p.UID]; named && (p.State == nil || p.State.Ledger < c.Ledger) {
 			uids = append(uids, p.UID)
 		}
 	}
@@ -112,7 +114,7 @@ func requeue(o *Observation, p *Plan) time.Duration {
 		return Fast
 	}
 	for _, pod := range o.Pods {
-		if pod.Terminating {
+		if pod.Terminating || pod.State == nil {
 			return Fast
 		}
 	}
