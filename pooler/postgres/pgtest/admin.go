@@ -1,0 +1,66 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// adminName is the application name of the administrator's own connections.
+const adminName = "pgtest"
+
+func (s *Server) admin() string {
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres application_name=%s", s.dir, s.Port, Superuser, adminName)
+}
+
+// Admin connects as the administrator, past everything that is tested; for the test's length.
+func (s *Server) Admin() *pgx.Conn {
+	s.t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.admin())
+	if err != nil {
+		s.t.Fatalf("connect as administrator: %v", err)
+	}
+	s.t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// Exec runs statements as the administrator, each in a transaction of its own.
+func (s *Server) Exec(statements ...string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.admin())
+	if err != nil {
+		s.t.Fatalf("connect as administrator: %v", err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range statements {
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
+			s.t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// Connections counts the clients in pg_stat_activity, without the administrator, for whom the condition holds; "" for all.
+func (s *Server) Connections(condition string) int {
+	s.t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.admin())
+	if err != nil {
+		s.t.Fatalf("connect as administrator: %v", err)
+	}
+	defer conn.Close(context.Background())
+	n, err := Count(conn, condition)
+	if err != nil {
+		s.t.Fatalf("count connections: %v", err)
+	}
+	return n
+}
+
+// Count is Connections on a connection of the administrator, for those who count often.
+func Count(admin *pgx.Conn, condition string) (n int, err error) {
+	if condition == "" {
+		condition = "true"
+	}
+	err = admin.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity "+
+		"WHERE backend_type = 'client backend' AND application_name <> '"+adminName+"' AND ("+condition+")").Scan(&n)
+	return n, err
+}

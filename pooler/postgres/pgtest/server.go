@@ -1,0 +1,284 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Superuser is the administrator's name, with this password over TCP; on the Unix socket it is trusted.
+const (
+	Superuser = "postgres"
+	Password  = "administrator's secret"
+)
+
+const patience = 30 * time.Second // with a PostgreSQL that starts or stops
+
+// Options of a Server; the zero value will do.
+type Options struct {
+	Auth     string            // of clients over TCP, a method of pg_hba.conf; default scram-sha-256
+	TLS      bool              // offer TLS with a certificate for 127.0.0.1 and localhost
+	Settings map[string]string // of postgresql.conf
+}
+
+// Server is a PostgreSQL.
+type Server struct {
+	Host string
+	Port int
+	CA   *x509.CertPool // that signed its certificate, with Options.TLS
+
+	t    testing.TB
+	bin  string
+	dir  string
+	opts Options
+	cred *syscall.Credential // to run as; nil: as the test
+	life io.Closer           // closed to stop it; nil: it does not run
+	done chan struct{}       // closed when it has stopped
+	logs *bytes.Buffer
+}
+
+// Start starts a PostgreSQL that runs until the test ends.
+func Start(t testing.TB, opts Options) *Server {
+	t.Helper()
+	s := &Server{Host: "127.0.0.1", Port: freePort(t), t: t, bin: binaries(t), opts: opts}
+	if s.opts.Auth == "" {
+		s.opts.Auth = "scram-sha-256"
+	}
+	s.makeDir()
+	s.initialize()
+	t.Cleanup(s.Stop)
+	s.Run()
+	return s
+}
+
+// binaries finds the newest PostgreSQL.
+func binaries(t testing.TB) string {
+	t.Helper()
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if len(dirs) == 0 {
+		t.Fatal("PostgreSQL is not installed: apt-get install postgresql")
+	}
+	version := func(dir string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+		return n
+	}
+	return slices.MaxFunc(dirs, func(a, b string) int { return version(a) - version(b) })
+}
+
+// Binary is the path of one of PostgreSQL's programs, psql for example.
+func Binary(t testing.TB, name string) string {
+	t.Helper()
+	return filepath.Join(binaries(t), name)
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+func (s *Server) makeDir() {
+	dir, err := os.MkdirTemp("", "pgtest-")
+	if err != nil {
+		s.t.Fatalf("make a directory for PostgreSQL: %v", err)
+	}
+	s.dir = dir
+	s.t.Cleanup(func() { os.RemoveAll(dir) })
+	if os.Getuid() != 0 {
+		return
+	}
+	who, err := user.Lookup("nobody")
+	if err != nil {
+		s.t.Fatalf("PostgreSQL does not run as root, and there is no user nobody: %v", err)
+	}
+	uid, _ := strconv.Atoi(who.Uid)
+	gid, _ := strconv.Atoi(who.Gid)
+	s.cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	s.own(dir)
+}
+
+// own gives a file to who PostgreSQL runs as.
+func (s *Server) own(path string) {
+	if s.cred == nil {
+		return
+	}
+	if err := os.Chown(path, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
+		s.t.Fatalf("give %s away: %v", path, err)
+	}
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) write(name, text string) {
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatalf("write %s: %v", name, err)
+	}
+	s.own(path)
+}
+
+// initialize makes the data directory.
+func (s *Server) initialize() {
+	s.t.Helper()
+	s.write("password", Password)
+	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", Superuser, "-E", "UTF8", "--locale=C",
+		"--no-sync", "--pwfile="+filepath.Join(s.dir, "password"), "--auth=trust")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
+	cmd.Dir = s.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	settings := map[string]string{
+		"listen_addresses": s.Host, "port": strconv.Itoa(s.Port), "unix_socket_directories": s.dir,
+		"fsync": "off", "max_connections": "100", "shared_buffers": "16MB", "log_min_messages": "warning",
+	}
+	if s.opts.TLS {
+		s.CA = s.certify()
+		settings["ssl"] = "on"
+	}
+	if s.opts.Auth == "md5" {
+		settings["password_encryption"] = "md5"
+	}
+	for name, value := range s.opts.Settings {
+		settings[name] = value
+	}
+	var conf strings.Builder
+	for name, value := range settings {
+		fmt.Fprintf(&conf, "%s = '%s'\n", name, value)
+	}
+	s.write("data/postgresql.auto.conf", conf.String())
+	s.writeAuth(s.opts.Auth)
+}
+
+func (s *Server) writeAuth(method string) {
+	s.write("data/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 "+method+"\n")
+}
+
+// Auth changes the method that clients over TCP are authenticated with.
+func (s *Server) Auth(method string) {
+	s.t.Helper()
+	s.writeAuth(method)
+	s.Exec("SELECT pg_reload_conf()")
+}
+
+// keeper runs PostgreSQL until its own input ends, as it does when the test's process dies.
+const keeper = `"$@" & pid=$!; cat >/dev/null; kill -INT $pid 2>/dev/null; wait $pid`
+
+// Run starts the server after Stop or Kill, and waits until it takes connections.
+func (s *Server) Run() {
+	s.t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", s.data())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Setpgid: true}
+	cmd.Dir = s.dir
+	s.logs = &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = s.logs, s.logs
+	life, err := cmd.StdinPipe()
+	if err != nil {
+		s.t.Fatalf("start PostgreSQL: %v", err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatalf("start PostgreSQL: %v", err)
+	}
+	s.life, s.done = life, make(chan struct{})
+	go func() {
+		defer close(s.done)
+		cmd.Wait()
+	}()
+	s.awaitReady()
+}
+
+func (s *Server) awaitReady() {
+	s.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		conn, err := pgx.Connect(ctx, s.admin())
+		cancel()
+		if err == nil {
+			conn.Close(context.Background())
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Stop()
+			s.t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logs)
+		}
+		time.Sleep(20 * time.Millisecond) // between two attempts; there is nothing to wait on
+	}
+}
+
+// Stop stops the server as a fast shutdown does: its clients are told.
+func (s *Server) Stop() {
+	if s.life == nil {
+		return
+	}
+	s.life.Close()
+	s.life = nil
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		s.t.Error("PostgreSQL does not stop")
+	}
+}
+
+// Kill kills the server: its clients are not told.
+func (s *Server) Kill() {
+	s.t.Helper()
+	for _, pid := range append(s.children(), s.pid()) {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	s.Stop()
+	os.Remove(filepath.Join(s.data(), "postmaster.pid"))
+}
+
+// Restart is Stop and Run.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	s.Run()
+}
+
+func (s *Server) pid() int {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		s.t.Fatalf("find PostgreSQL's process: %v", err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil || pid < 2 {
+		s.t.Fatalf("find PostgreSQL's process: %q", line)
+	}
+	return pid
+}
+
+// children are the processes of the server's own, backends included.
+func (s *Server) children() []int {
+	parent := s.pid()
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
+	var pids []int
+	for _, field := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
