@@ -24,7 +24,8 @@
 //   - A pod that drains without being deleted, as after a failed liveness probe, comes back with the limits that it kept.
 //     So only what a pod says after it was told that it is leaving (a version of the ledger) lowers its limit.
 //   - A ledger older than what a pod runs, or a missing one, was lost or restored from a copy. It proves nothing:
-//     each pod is charged with everything until it has answered to a version above all that were ever seen.
+//     each pod is charged with everything, and has no limit, until it has answered to a version above all that were ever
+//     seen. Clients wait for the second or two that this takes.
 //   - A pod is keyed by its UID, never by name or address. It gets a limit only after it answered once, so that pods
 //     that cannot start hold nothing.
 //   - Pods without an account are not pushed to. So one without an account that has accepted something came back from the

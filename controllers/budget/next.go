@@ -113,8 +113,8 @@ func (t *turn) dismiss() {
 	}
 }
 
-// unproven is the account of a pod about which the ledger knows nothing: it may go on with what it has, and nobody can have
-// more until it has proved what that is.
+// unproven is the account of a pod about which the ledger knows nothing: nobody can have anything until it has proved what
+// it has. It may not just go on with the limit that it named, because that may have changed since.
 func (t *turn) unproven(p Pod, a Account) map[string]Entry {
 	entries := map[string]Entry{}
 	for name, budget := range t.budgets {
@@ -127,8 +127,7 @@ func (t *turn) unproven(p Pod, a Account) map[string]Entry {
 		return entries
 	}
 	for _, d := range p.State.Destinations {
-		e := entries[d.Name]
-		entries[d.Name] = Entry{Charge: max(e.Charge, d.Bound()), Limit: d.Limit, Since: t.version}
+		entries[d.Name] = Entry{Charge: max(entries[d.Name].Charge, d.Bound()), Since: t.version}
 	}
 	return entries
 }
