@@ -19,7 +19,9 @@ step() {
   local words=$1 start=$SECONDS
   shift
   say "== $words"
-  "$@"
+  "$@" # no "||" here: it would switch errexit off inside
+  local status=$?
+  [ "$status" = 0 ] || return "$status"
   say "   $((SECONDS - start)) s"
 }
 

@@ -31,3 +31,7 @@ use_cluster() {
   # shellcheck source=/dev/null
   source "$cluster/env"
 }
+
+# exists: whether kind knows the cluster. grep reads to the end, as it must under
+# pipefail: one that leaves early makes the writer fail.
+exists() { kind get clusters 2>/dev/null | grep -x "$CLUSTER" >/dev/null; }

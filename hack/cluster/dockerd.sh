@@ -44,7 +44,7 @@ stop() {
   local pid
   answers >/dev/null 2>&1 && docker -H "$private_host" network rm kind >/dev/null 2>&1 || true
   pid=$(cat "$private/pid" 2>/dev/null) || return 0
-  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "$private_host"; then
+  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -- "$private_host" >/dev/null; then
     kill "$pid"
     for _ in $(seq 150); do
       [ -d "/proc/$pid" ] || break

@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
 if use_cluster; then
-  if kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; then
+  if exists; then
     step "delete the cluster $CLUSTER" kind delete cluster --name "$CLUSTER" -q
   fi
   rm -rf "$cluster"

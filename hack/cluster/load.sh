@@ -9,7 +9,7 @@ use_cluster || die "there is no cluster $CLUSTER: run hack/cluster/up.sh first"
 
 # loaded NODE TAG ID
 loaded() {
-  docker exec "$1" ctr -n k8s.io images ls -q "name==$2,labels.\"weir.dev/archive\"==$3" 2>/dev/null | grep -q .
+  docker exec "$1" ctr -n k8s.io images ls -q "name==$2,labels.\"weir.dev/archive\"==$3" 2>/dev/null | grep . >/dev/null
 }
 
 load() {

@@ -11,12 +11,12 @@ build() {
   version=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$programs/go.mod")
   mk() { "$tools/mkimage" -o "$out/$1.tar" "${@:2}"; }
   # kubeadm knows the names under which it will ask for them
-  tag() { "$node/kubeadm" config images list --kubernetes-version "$version" 2>/dev/null | grep -m 1 "/$1:"; }
+  tag() { "$node/kubeadm" config images list --kubernetes-version "$version" 2>/dev/null | grep "/$1:"; }
 
-  local authorities=etc/ssl/certs/ca-certificates.crt name
-  for name in kube-apiserver kube-controller-manager kube-scheduler; do
-    mk "$name" -t "$(tag "$name")" -e "/usr/local/bin/$name" \
-      "$(ls "$envtest/$name" "$node/$name" 2>/dev/null):/usr/local/bin/$name" "$root/$authorities:/$authorities"
+  local authorities=etc/ssl/certs/ca-certificates.crt program name
+  for program in "$envtest/kube-apiserver" "$node/kube-controller-manager" "$node/kube-scheduler"; do
+    name=$(basename "$program")
+    mk "$name" -t "$(tag "$name")" -e "/usr/local/bin/$name" "$program:/usr/local/bin/$name" "$root/$authorities:/$authorities"
   done
   mk etcd -t "$(tag etcd)" -e /usr/local/bin/etcd "$envtest/etcd:/usr/local/bin/etcd"
   mk coredns -t "$(tag coredns)" -e /coredns "$node/coredns:/coredns" "$root/$authorities:/$authorities"

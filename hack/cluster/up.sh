@@ -57,10 +57,10 @@ tools=$("$programs/build.sh" tools)
 write_env "$tools" "${DOCKER_HOST:-}"
 use_cluster
 
-if kind get clusters 2>/dev/null | grep -qx "$CLUSTER" && ! whole; then
+if exists && ! whole; then
   step "remove what is left of a cluster $CLUSTER that does not answer" kind delete cluster --name "$CLUSTER" -q
 fi
-if kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; then
+if exists; then
   have=$(docker inspect -f '{{.Config.Image}}' "$CLUSTER-control-plane")
   [ -z "$image" ] || [ "$have" = "$image" ] || say "   the cluster $CLUSTER runs on an older node image: hack/cluster/down.sh and up.sh renew it"
 else
