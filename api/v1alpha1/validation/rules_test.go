@@ -1,0 +1,154 @@
+package validation
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/weir-dev/weir/api/v1alpha1"
+)
+
+type change = func(*v1alpha1.ConnectionPool)
+
+// on changes the only destination of the minimal pool.
+func on(f func(*v1alpha1.Destination)) change {
+	return func(p *v1alpha1.ConnectionPool) { f(&p.Spec.Destinations[0]) }
+}
+
+// limits sets the limits of the only destination.
+func limits(l v1alpha1.Limits) change {
+	return on(func(d *v1alpha1.Destination) { d.Limits = l })
+}
+
+func serverTLS(t v1alpha1.ServerTLS) change {
+	return on(func(d *v1alpha1.Destination) { d.TLS = t })
+}
+
+func listenerTLS(t v1alpha1.ListenerTLS) change {
+	return func(p *v1alpha1.ConnectionPool) { p.Spec.Listener.TLS = t }
+}
+
+func named(name string) change {
+	return func(p *v1alpha1.ConnectionPool) { p.GenerateName, p.Name = "", name }
+}
+
+func rollout(surge, unavailable intstr.IntOrString) change {
+	return func(p *v1alpha1.ConnectionPool) {
+		p.Spec.Rollout = v1alpha1.Rollout{MaxSurge: &surge, MaxUnavailable: &unavailable}
+	}
+}
+
+// second adds a destination that listens on a port.
+func second(port int32) change {
+	return func(p *v1alpha1.ConnectionPool) {
+		d := destination("billing")
+		d.ListenPort = port
+		p.Spec.Destinations = append(p.Spec.Destinations, d)
+	}
+}
+
+var (
+	secret  = v1alpha1.SecretReference{Name: "some-secret"}
+	number  = intstr.FromInt32
+	percent = intstr.FromString
+)
+
+var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
+	pool := minimal()
+	f(pool)
+	Expect(api.Create(ctx, pool)).To(Succeed())
+},
+	Entry("the least that makes a pool", func(*v1alpha1.ConnectionPool) {}),
+	Entry("no replicas", func(p *v1alpha1.ConnectionPool) { p.Spec.Replicas = new(int32(0)) }),
+	Entry("a name of 50 characters", named("n"+strings.Repeat("0", 49))),
+	Entry("a second destination on a port of its own", second(5433)),
+	Entry("maxIdle 0", limits(v1alpha1.Limits{MaxIdle: new(int32(0))})),
+	Entry("maxWaiting 0", limits(v1alpha1.Limits{MaxWaiting: new(int32(0))})),
+	Entry("maxIdle of the maxOpen that is meant when it is unset", limits(v1alpha1.Limits{MaxIdle: new(int32(20))})),
+	Entry("maxOpen below replicas, because /scale must never fail for it", limits(v1alpha1.Limits{MaxOpen: 1})),
+	Entry("an IPv6 endpoint", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "2001:db8::1" })),
+	Entry("databases by another name", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "Bücher & mehr", Target: "books"}, {Name: "films"}}
+	})),
+	Entry("VerifyFull with a CA and a certificate", serverTLS(v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSVerifyFull, CASecretRef: secret, CertificateSecretRef: secret})),
+	Entry("a certificate for a server that may offer TLS", serverTLS(v1alpha1.ServerTLS{CertificateSecretRef: secret})),
+	Entry("Disabled TLS without a Secret", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSDisabled})),
+	Entry("Mutual TLS with both Secrets", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret, ClientCASecretRef: secret})),
+	Entry("a rollout in percent", rollout(percent("100%"), percent("0%"))),
+	Entry("a rollout in numbers", rollout(number(0), number(1))),
+)
+
+var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f change, why string) {
+	pool := minimal()
+	f(pool)
+	Expect(api.Create(ctx, pool)).To(MatchError(ContainSubstring(why)))
+},
+	Entry("a name of 51 characters", named("n"+strings.Repeat("0", 50)), "metadata.name becomes the name of a Service"),
+	Entry("a name that begins with a digit", named("0rders"), "metadata.name becomes the name of a Service"),
+	Entry("a name with a dot", named("orders.db"), "metadata.name becomes the name of a Service"),
+	Entry("replicas below 0", func(p *v1alpha1.ConnectionPool) { p.Spec.Replicas = new(int32(-1)) }, "spec.replicas"),
+	Entry("replicas above 100", func(p *v1alpha1.ConnectionPool) { p.Spec.Replicas = new(int32(101)) }, "spec.replicas"),
+	Entry("no destination", func(p *v1alpha1.ConnectionPool) {
+		p.Spec = v1alpha1.ConnectionPoolSpec{Replicas: new(int32(1))}
+	}, "spec.destinations: Required value"),
+	Entry("33 destinations", func(p *v1alpha1.ConnectionPool) {
+		for i := range 32 {
+			d := destination("d" + strings.Repeat("x", i))
+			d.ListenPort = 6000 + int32(i)
+			p.Spec.Destinations = append(p.Spec.Destinations, d)
+		}
+	}, "must have at most 32 items"),
+	Entry("two destinations of one name", func(p *v1alpha1.ConnectionPool) {
+		d := destination("orders")
+		d.ListenPort = 6000
+		p.Spec.Destinations = append(p.Spec.Destinations, d)
+	}, "Duplicate value"),
+	Entry("two destinations on one port", second(5432), "listenPort must be unique among destinations"),
+	Entry("two destinations on the port that is meant when it is unset", second(0), "listenPort must be unique among destinations"),
+	Entry("the pods' health port", on(func(d *v1alpha1.Destination) { d.ListenPort = 9901 }), "listenPort must not be 9901 or 9902"),
+	Entry("the pods' control port", on(func(d *v1alpha1.Destination) { d.ListenPort = 9902 }), "listenPort must not be 9901 or 9902"),
+	Entry("a port that needs privileges", on(func(d *v1alpha1.Destination) { d.ListenPort = 1023 }), "listenPort"),
+	Entry("another protocol", on(func(d *v1alpha1.Destination) { d.Protocol = "Oracle" }), "protocol"),
+	Entry("a PostgreSQL destination without its block", on(func(d *v1alpha1.Destination) { d.PostgreSQL = v1alpha1.PostgreSQL{} }), "postgresql is required when protocol is PostgreSQL"),
+	Entry("a destination without users", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL = v1alpha1.PostgreSQL{PoolMode: v1alpha1.PoolModeSession}
+	}), "postgresql.auth: Required value"),
+	Entry("a destination without endpoints", on(func(d *v1alpha1.Destination) { d.Endpoints = nil }), "endpoints"),
+	Entry("a URL as a host", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "postgres://db" }), "endpoints[0].host"),
+	Entry("port 65536", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Port = 65536 }), "endpoints[0].port"),
+	Entry("a destination's name that is no DNS label", on(func(d *v1alpha1.Destination) { d.Name = "Orders" }), "destinations[0].name"),
+	Entry("a Secret's name that is a path", on(func(d *v1alpha1.Destination) { d.PostgreSQL.Auth.UsersSecretRef.Name = "../other" }), "usersSecretRef.name"),
+	Entry("a pool mode that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = "Statement" }), "poolMode"),
+	Entry("a control character in a database's name", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "a", Target: "b\x00user"}}
+	}), "databases[0].target"),
+	Entry("maxOpen above 100000", limits(v1alpha1.Limits{MaxOpen: 100_001}), "maxOpen"),
+	Entry("maxOpen below 0", limits(v1alpha1.Limits{MaxOpen: -1}), "maxOpen"),
+	Entry("maxIdle above maxOpen", limits(v1alpha1.Limits{MaxOpen: 5, MaxIdle: new(int32(6))}), "maxIdle must not be above maxOpen"),
+	Entry("maxIdle above the maxOpen that is meant when it is unset", limits(v1alpha1.Limits{MaxIdle: new(int32(21))}), "maxIdle must not be above maxOpen"),
+	Entry("minIdle above maxOpen", limits(v1alpha1.Limits{MaxOpen: 5, MinIdle: 6}), "minIdle must not be above maxOpen"),
+	Entry("minIdle above the maxOpen that is meant when it is unset", limits(v1alpha1.Limits{MinIdle: 21}), "minIdle must not be above maxOpen"),
+	Entry("minIdle above maxIdle", limits(v1alpha1.Limits{MinIdle: 3, MaxIdle: new(int32(2))}), "minIdle must not be above maxIdle"),
+	Entry("an acquire timeout above an hour", limits(v1alpha1.Limits{AcquireTimeoutMilliseconds: 3_600_001}), "acquireTimeoutMilliseconds"),
+	Entry("an idle timeout above a week", limits(v1alpha1.Limits{IdleTimeoutSeconds: 604_801}), "idleTimeoutSeconds"),
+	Entry("a lifetime above a week", limits(v1alpha1.Limits{MaxLifetimeSeconds: 604_801}), "maxLifetimeSeconds"),
+	Entry("maxWaiting below 0", limits(v1alpha1.Limits{MaxWaiting: new(int32(-1))}), "maxWaiting"),
+	Entry("maxClients above 100000", limits(v1alpha1.Limits{MaxClients: 100_001}), "maxClients"),
+	Entry("a CA that nothing is verified with", serverTLS(v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSRequire, CASecretRef: secret}), "caSecretRef has an effect only when mode is VerifyCA or VerifyFull"),
+	Entry("a CA without a mode", serverTLS(v1alpha1.ServerTLS{CASecretRef: secret}), "caSecretRef has an effect only when mode is VerifyCA or VerifyFull"),
+	Entry("a certificate for a server without TLS", serverTLS(v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSDisable, CertificateSecretRef: secret}), "certificateSecretRef has no effect when mode is Disable"),
+	Entry("TLS to clients without a certificate", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSOptional}), "secretRef is required unless mode is Disabled"),
+	Entry("TLS to clients without a mode", listenerTLS(v1alpha1.ListenerTLS{SecretRef: secret}), "mode"),
+	Entry("Mutual TLS without a CA", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret}), "clientCASecretRef is required when mode is Mutual"),
+	Entry("a clients' CA that nothing is verified with", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSRequired, SecretRef: secret, ClientCASecretRef: secret}), "clientCASecretRef has an effect only when mode is Mutual"),
+	Entry("a Service type that has no port to connect to", func(p *v1alpha1.ConnectionPool) { p.Spec.Listener.ServiceType = "ExternalName" }, "serviceType"),
+	Entry("a rollout that can never move", rollout(number(0), number(0)), "must not both be 0"),
+	Entry("a rollout that can never move, in percent", rollout(percent("0%"), number(0)), "must not both be 0"),
+	Entry("a surge above 100 pods", rollout(number(101), number(1)), "maxSurge must be a number from 0 to 100 or a percentage"),
+	Entry("a surge in words", rollout(percent("some"), number(1)), "maxSurge must be a number from 0 to 100 or a percentage"),
+	Entry("an unavailability above all", rollout(number(1), percent("101%")), "maxUnavailable must be a number from 0 to 100 or a percentage"),
+	Entry("an unavailability below none", rollout(number(1), number(-1)), "maxUnavailable must be a number from 0 to 100 or a percentage"),
+	Entry("a drain of more than an hour", func(p *v1alpha1.ConnectionPool) { p.Spec.Rollout.DrainTimeoutSeconds = 3601 }, "drainTimeoutSeconds"),
+)
