@@ -108,7 +108,7 @@ func TestNothingIsDeliveredToTheExpired(t *testing.T) {
 		defer end()
 		go func() {
 			lagging.lease, lagging.err = p.Acquire(laggingContext{ctx, time.Now().Add(time.Second)})
-			lagging.done = true
+			lagging.done.Store(true)
 		}()
 		synctest.Wait()
 		next := ask(p.Acquire, 0)

@@ -3,8 +3,10 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +16,10 @@ import (
 	"github.com/weir-dev/weir/pooler/pool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Set("rapid.checks", "2000") // unless the command line says otherwise
+	goleak.VerifyTestMain(m)
+}
 
 // conn is a connection of the tests.
 type conn struct {
@@ -35,6 +40,7 @@ type world struct {
 	pending                []*dial       // oldest first
 	dialFor                time.Duration // how long a dial takes
 	refuse                 error         // what dials fail with
+	tag                    int           // of new pending dials
 }
 
 // dial is one that waits for the test to say how it ends.
@@ -53,7 +59,7 @@ func (w *world) dial(ctx context.Context) (*conn, error) {
 	w.live++
 	w.parallel++
 	w.peak, w.mostParallel = max(w.peak, w.live), max(w.mostParallel, w.parallel)
-	d := &dial{end: make(chan error, 1)}
+	d := &dial{end: make(chan error, 1), tag: w.tag}
 	manual, takes := w.manual, w.dialFor
 	if manual {
 		w.pending = append(w.pending, d)
@@ -128,8 +134,7 @@ type client struct {
 	cancel context.CancelFunc
 	lease  pool.Lease[*conn]
 	err    error
-	done   bool
-	at     time.Time // when it was answered
+	done   atomic.Bool // err and lease may be read after it
 }
 
 // acquirer is a Pool, or a Set with a key.
@@ -144,21 +149,28 @@ func ask(acquire acquirer, patience time.Duration) *client {
 	c := &client{cancel: cancel}
 	go func() {
 		c.lease, c.err = acquire(ctx)
-		c.at = time.Now()
-		c.done = true
+		c.done.Store(true)
 	}()
 	synctest.Wait()
 	return c
 }
 
-func (c *client) served() bool { return c.done && c.err == nil }
+func (c *client) served() bool { return c.done.Load() && c.err == nil }
+
+// failed is the error of a client that was answered, else nil.
+func (c *client) failed() error {
+	if c.done.Load() {
+		return c.err
+	}
+	return nil
+}
 
 // mustServe fails the test unless all these clients hold a connection.
 func mustServe(t *testing.T, clients ...*client) {
 	t.Helper()
 	for i, c := range clients {
 		if !c.served() {
-			t.Fatalf("client %d: done %t, error %v; want a lease", i, c.done, c.err)
+			t.Fatalf("client %d: answered %t, error %v; want a lease", i, c.done.Load(), c.failed())
 		}
 	}
 }
@@ -166,7 +178,7 @@ func mustServe(t *testing.T, clients ...*client) {
 func mustWait(t *testing.T, clients ...*client) {
 	t.Helper()
 	for i, c := range clients {
-		if c.done {
+		if c.done.Load() {
 			t.Fatalf("client %d was answered (error %v); want it to wait", i, c.err)
 		}
 	}
