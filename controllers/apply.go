@@ -61,9 +61,10 @@ func newApplier(c client.Client, direct client.Reader) *applier {
 	return &applier{client: c, direct: direct, last: map[types.UID]applied{}}
 }
 
-// apply makes a child what desired says. Live is the child as the cache shows it, or nil. The result is the child as the
-// API server has it, unless there was nothing to do: then it is nil.
-func (a *applier) apply(ctx context.Context, pool *v1alpha1.ConnectionPool, desired runtime.ApplyConfiguration, live client.Object) (*unstructured.Unstructured, error) {
+// apply makes a child what desired says. Live is the child as the cache shows it, or nil. With a version, only that version
+// is overwritten (createOnly: none); without, any. The result is the child as the API server has it, unless there was
+// nothing to do: then it is nil.
+func (a *applier) apply(ctx context.Context, pool *v1alpha1.ConnectionPool, desired runtime.ApplyConfiguration, live client.Object, version string) (*unstructured.Unstructured, error) {
 	object, hash, err := encode(desired)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (a *applier) apply(ctx context.Context, pool *v1alpha1.ConnectionPool, desi
 			return nil, nil
 		}
 	}
-	precondition(object, live)
+	precondition(object, live, version)
 	if err := a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(v1alpha1.FieldOwner), client.ForceOwnership); err != nil {
 		return nil, describe(object, "apply", err)
 	}
@@ -133,14 +134,17 @@ func mayWrite(pool *v1alpha1.ConnectionPool, object *unstructured.Unstructured, 
 	}
 }
 
-// precondition lets an apply succeed only on the object that was looked at: none, or the one of that UID. A caller that needs
-// more has set a resourceVersion.
-func precondition(object *unstructured.Unstructured, live client.Object) {
+// precondition lets an apply succeed only on the object that was looked at: none, or the one of that UID, and only on the
+// version if there is one.
+func precondition(object *unstructured.Unstructured, live client.Object, version string) {
 	if live == nil {
-		object.SetResourceVersion(createOnly)
-		return
+		version = createOnly
+	} else {
+		object.SetUID(live.GetUID())
 	}
-	object.SetUID(live.GetUID())
+	if version != "" {
+		object.SetResourceVersion(version)
+	}
 }
 
 func (a *applier) nothingToDo(live client.Object, hash [sha256.Size]byte) bool {

@@ -59,6 +59,7 @@ type Client struct {
 	http     *http.Client
 	options  Options
 	inFlight chan struct{}
+	metrics  clientMetrics
 
 	mu   sync.Mutex
 	pods map[string]*contact // by UID
@@ -112,7 +113,7 @@ func New(options Options) *Client {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	c := &Client{options: options, inFlight: make(chan struct{}, options.InFlight), pods: map[string]*contact{}}
+	c := &Client{options: options, inFlight: make(chan struct{}, options.InFlight), metrics: newMetrics(), pods: map[string]*contact{}}
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			DialTLSContext:      c.dial,
@@ -205,7 +206,10 @@ func (c *Client) call(ctx context.Context, uid, method, path string, body []byte
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
+	begin := time.Now()
 	err := c.roundTrip(ctx, uid, method, path, body, out)
+	c.metrics.seconds.Observe(time.Since(begin).Seconds())
+	c.metrics.count(err)
 	c.remember(uid, err)
 	return err
 }

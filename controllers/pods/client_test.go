@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -319,6 +320,47 @@ func TestTheLastAnswerOfAPodIsKeptWhileItIsSilent(t *testing.T) {
 	result := g.client.Poll(t.Context(), []pods.Pod{pod})[0]
 	if result.Err == nil || result.State == nil || result.State.Ledger != 4 || result.State.Destinations[0].Limit != 9 {
 		t.Errorf("got %+v", result)
+	}
+}
+
+func TestMetricsTellOutcomesAndWhoAnswers(t *testing.T) {
+	g := newGround(t)
+	_, lively := g.pod("a", "10.0.0.1")
+	gone, silent := g.pod("b", "10.0.0.2")
+	refusing, stubborn := g.pod("c", "10.0.0.3")
+	gone.Stop()
+	refusing.Refuse("no")
+	all := []pods.Pod{lively, silent, stubborn}
+	g.client.Meet(pool, all)
+	g.client.PushAll(t.Context(), all, config(t, 1, nil))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(g.client)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			name := family.GetName()
+			for _, label := range metric.GetLabel() {
+				name += "/" + label.GetValue()
+			}
+			got[name] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"weir_operator_pod_calls_total/answered":  3, // a push and two states
+		"weir_operator_pod_calls_total/failed":    1,
+		"weir_operator_pod_calls_total/refused":   1,
+		"weir_operator_pods/yes":                  2,
+		"weir_operator_pods/no":                   1,
+		"weir_operator_pod_calls_in_flight":       0,
+		"weir_operator_pod_calls_in_flight_limit": 256,
+	} {
+		if value, there := got[name]; !there || value != want {
+			t.Errorf("%s is %v, want %v", name, value, want)
+		}
 	}
 }
 

@@ -1,0 +1,118 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-dev/weir/api/v1alpha1"
+	"github.com/weir-dev/weir/controllers/plan"
+	"github.com/weir-dev/weir/controllers/pods"
+)
+
+// vanish is how long the charge of a pod is held that is gone without having left in order: as long as a database needs
+// at most to notice that its peer is dead. Pools set their server connections so that it is.
+const vanish = 30 * time.Second
+
+// soon is when to look again after losing a race: the cache needs a moment to catch up.
+const soon = 200 * time.Millisecond
+
+// Options of a Reconciler. All are required unless they say otherwise.
+type Options struct {
+	Client client.Client        // reads from a cache and writes
+	Direct client.Reader        // reads past the cache
+	Pods   *pods.Client         // talks to pods
+	Events events.EventRecorder // tells people
+
+	ClientCA string // PEM of the control CA, by which pods know the operator
+	Image    string // of pooler pods, for pools that name none
+
+	// Vanish is how long the charge of a pod is held that is gone without having left in order. Unset: 30 s.
+	Vanish time.Duration
+	// Now is the clock. Unset: time.Now.
+	Now func() time.Time
+}
+
+// Reconciler makes ConnectionPools true.
+type Reconciler struct {
+	Options
+	applier *applier
+	memory  *memory
+}
+
+// New makes a Reconciler.
+func New(options Options) *Reconciler {
+	if options.Vanish == 0 {
+		options.Vanish = vanish
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Reconciler{
+		Options: options,
+		applier: newApplier(options.Client, options.Direct),
+		memory:  newMemory(),
+	}
+}
+
+// Reconcile makes one pass over a pool.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	pool := &v1alpha1.ConnectionPool{}
+	err := r.Client.Get(ctx, request.NamespacedName, pool)
+	if apierrors.IsNotFound(err) {
+		r.forget(request)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("read the ConnectionPool: %w", err)
+	}
+	if !pool.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil // its children go with it
+	}
+	p := &pass{Reconciler: r, pool: pool, known: r.memory.of(request.NamespacedName, pool.UID)}
+	return p.result(p.run(ctx))
+}
+
+// forget drops what is known of a pool that is gone.
+func (r *Reconciler) forget(request ctrl.Request) {
+	r.Pods.Meet(request.String(), nil)
+	r.applier.forget(r.memory.forget(request.NamespacedName)...)
+}
+
+// result turns the outcome of a pass into when to look again.
+func (p *pass) result(err error) (ctrl.Result, error) {
+	switch {
+	case err == nil:
+		return ctrl.Result{RequeueAfter: p.plan.Requeue}, nil
+	case only(err, errChanged):
+		return ctrl.Result{RequeueAfter: soon}, nil
+	case only(err, errChanged, errLeaving):
+		return ctrl.Result{RequeueAfter: plan.Fast}, nil
+	default:
+		return ctrl.Result{}, err
+	}
+}
+
+// only says whether an error is nothing but the ones named.
+func only(err error, named ...error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each part is looked at
+		for _, part := range joined.Unwrap() {
+			if !only(part, named...) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, target := range named {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}

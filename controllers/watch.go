@@ -1,0 +1,84 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/weir-dev/weir/api/v1alpha1"
+)
+
+// The pauses after errors of the API server.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Cache is how the operator keeps copies of objects: of children and EndpointSlices only those that carry the label of a pool
+// (EndpointSlices have the labels of their Service), and nobody's managed fields.
+func Cache() cache.Options {
+	ofPools := cache.ByObject{Label: hasPool()}
+	return cache.Options{
+		DefaultTransform:            cache.TransformStripManagedFields(),
+		ReaderFailOnMissingInformer: true,
+		ByObject: map[client.Object]cache.ByObject{
+			&appsv1.Deployment{}:            ofPools,
+			&corev1.Service{}:               ofPools,
+			&corev1.ConfigMap{}:             ofPools,
+			&policyv1.PodDisruptionBudget{}: ofPools,
+			&discoveryv1.EndpointSlice{}:    ofPools,
+		},
+	}
+}
+
+func hasPool() labels.Selector {
+	requirement, err := labels.NewRequirement(v1alpha1.LabelPool, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the label is a constant
+	}
+	return labels.NewSelector().Add(*requirement)
+}
+
+// SetupWithManager lets the manager run the Reconciler, over that many pools at a time.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager, concurrency int) error {
+	return ctrl.NewControllerManagedBy(manager).
+		Named("connectionpool").
+		// A change of the spec has a new generation, whether it came by the object itself or by /scale.
+		For(&v1alpha1.ConnectionPool{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&appsv1.Deployment{}).
+		Owns(&corev1.Service{}).
+		Owns(&corev1.ConfigMap{}).
+		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(poolOfSlice)).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrency,
+			EnableWarmup:            new(true),
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
+		Complete(r)
+}
+
+// poolOfSlice is the pool whose Service an EndpointSlice belongs to.
+func poolOfSlice(_ context.Context, slice client.Object) []reconcile.Request {
+	pool := slice.GetLabels()[v1alpha1.LabelPool]
+	if pool == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: slice.GetNamespace(), Name: pool}}}
+}
