@@ -40,8 +40,8 @@ whole() {
 }
 
 create() {
-  kind create cluster --name "$CLUSTER" --config "$repository/hack/cluster/kind.yaml" --wait 180s -q ${image:+--image "$image"} ||
-    die "kind could not create the cluster $CLUSTER: see the lines above"
+  quietly kind create cluster --name "$CLUSTER" --config "$repository/hack/cluster/kind.yaml" --wait 180s ${image:+--image "$image"} ||
+    die "kind could not create the cluster $CLUSTER, see the lines above; if images can be pulled no more, WEIR_OFFLINE=1 builds them here"
 }
 
 ready() {
