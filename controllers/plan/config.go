@@ -96,24 +96,23 @@ func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.S
 			return cmp.Or(cmp.Compare(limits[b], limits[a]), cmp.Compare(a, b))
 		})
 		for uid, limit := range limits {
-			all[uid][d.Name] = share(d, limit, slices.Index(staying, uid), len(staying))
+			s := podapi.Share{MaxOpen: limit, MaxIdle: limit, MaxWaiting: podapi.Unlimited}
+			if d.Limits.MaxWaiting != nil {
+				s.MaxWaiting = part(*d.Limits.MaxWaiting, 0, len(all))
+			}
+			if rank := slices.Index(staying, uid); rank >= 0 {
+				s = idle(s, d, rank, len(staying))
+			}
+			all[uid][d.Name] = s
 		}
 	}
 	return all
 }
 
-// share is what a pod may use of a destination, as the one of that rank among n; a rank below 0 is a pod that leaves or
-// that has no limit yet: it keeps nothing ready.
-func share(d *v1alpha1.Destination, limit int32, rank, n int) podapi.Share {
-	s := podapi.Share{MaxOpen: limit, MaxIdle: limit, MaxWaiting: podapi.Unlimited}
-	if d.Limits.MaxWaiting != nil {
-		s.MaxWaiting = part(*d.Limits.MaxWaiting, 0, max(n, 1))
-	}
-	if rank < 0 {
-		return s
-	}
+// idle adds what the pod of that rank among n keeps ready. A pod that leaves, or that has no limit yet, keeps nothing.
+func idle(s podapi.Share, d *v1alpha1.Destination, rank, n int) podapi.Share {
 	if d.Limits.MaxIdle != nil {
-		s.MaxIdle = min(limit, part(*d.Limits.MaxIdle, rank, n))
+		s.MaxIdle = min(s.MaxOpen, part(*d.Limits.MaxIdle, rank, n))
 	}
 	s.MinIdle = min(s.MaxIdle, part(d.Limits.MinIdle, rank, n))
 	return s
