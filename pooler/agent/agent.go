@@ -44,16 +44,16 @@ type Agent struct {
 	stop       context.CancelFunc
 	running    sync.WaitGroup
 
-	turn sync.Mutex // held while the Config changes, files included; before mu
-	mu   sync.Mutex // held shortly; what is below changes with both held
+	turn sync.Mutex // held while the Config changes, files included; taken before mu
+	mu   sync.Mutex // held shortly; what is below changes with both held, so that either is enough to read it
 
 	core         Core
 	mountedCA    string
 	mountedFault string
 	seen         [sha256.Size]byte // of the Secrets that were applied
 	destinations []*destination    // in the order of the Config
-	leaving      []*destination
-	quiet        bool // no new clients
+	leaving      []*destination    // needs mu alone
+	quiet        bool              // no new clients
 	closed       bool
 	told         chan struct{} // closed when the operator was told that all is gone
 	trust        trust
@@ -169,7 +169,7 @@ func (a *Agent) lookAtMounted() (next Core, changed bool) {
 // incomplete tells whether something may work now that did not work before.
 func (a *Agent) incomplete() bool {
 	return slices.ContainsFunc(a.destinations, func(d *destination) bool {
-		return (d.engine != nil && d.listener == nil && !a.quiet) || d.succeeds ||
+		return a.mustListen(d) || d.succeeds ||
 			slices.ContainsFunc(d.problems, func(p podapi.Problem) bool { return p.Reason == ReasonConfigInvalid })
 	})
 }
@@ -197,17 +197,17 @@ func (a *Agent) arrange(c podapi.Config) {
 	for _, d := range a.destinations {
 		was[d.name] = d
 	}
-	now := make([]*destination, 0, len(c.Destinations))
+	present := make([]*destination, 0, len(c.Destinations))
 	for _, spec := range c.Destinations {
 		d := was[spec.Name]
 		delete(was, spec.Name)
 		if d == nil {
 			d = &destination{name: spec.Name, window: window.New(time.Now()), again: make(chan struct{}, 1)}
 		}
-		now = append(now, d)
+		present = append(present, d)
 	}
 	a.mu.Lock()
-	a.destinations = now
+	a.destinations = present
 	a.mu.Unlock()
 	for _, d := range was {
 		a.dismiss(d, time.Duration(c.DrainSeconds)*time.Second)
@@ -222,7 +222,7 @@ func (a *Agent) listenAll(c podapi.Config) {
 		}
 	}
 	for i, spec := range c.Destinations {
-		if d := a.destinations[i]; d.engine != nil && d.listener == nil && !a.quiet {
+		if d := a.destinations[i]; a.mustListen(d) {
 			a.listen(d, int(spec.ListenPort))
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // ReasonConfigInvalid is the reason of a Problem when an engine refuses what passed validation.
 const ReasonConfigInvalid = "ConfigInvalid"
 
-// destination is one engine with its listener. Fields below turn are changed by whoever has the Agent's turn, with the
-// Agent's mu held; holding either is enough to read them.
+// destination is one engine with its listener. Its fields change with the Agent's turn and mu held, so that either is
+// enough to read them; but for those that need mu alone.
 type destination struct {
 	name string
 
@@ -28,17 +28,14 @@ type destination struct {
 	stopProbing context.CancelFunc
 	again       chan struct{} // asks for a probe now
 
-	listener    net.Listener // nil: not listening
+	listener    net.Listener // nil: not listening; needs mu alone
 	port        int
 	listenFault *podapi.Problem
 
 	gone chan struct{} // closed when it has left
 
-	window *window.Window // guarded by mu
+	window *window.Window // needs mu alone
 }
-
-// serving tells whether clients can come in.
-func (d *destination) serving() bool { return d.engine != nil && d.listener != nil }
 
 // render makes d serve one destination of a Config, or tells in problems why it cannot.
 func (a *Agent) render(d *destination, c podapi.Config, spec podapi.Destination, share podapi.Share) {
@@ -85,6 +82,13 @@ func (a *Agent) engage(d *destination, rendered config.Destination) (Engine, err
 		return nil, errors.Join(err, engine.Close())
 	}
 	return engine, nil
+}
+
+// mustListen tells whether a destination should listen and does not.
+func (a *Agent) mustListen(d *destination) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return d.engine != nil && d.listener == nil && !a.quiet
 }
 
 // listen opens the port of a destination.

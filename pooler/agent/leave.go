@@ -77,9 +77,9 @@ func (a *Agent) StopAccepting() {
 // LetGo lets the clients of all destinations go, and returns when none is left. When ctx is done the rest is closed, and
 // its error is returned.
 func (a *Agent) LetGo(ctx context.Context) error {
-	a.turn.Lock()
+	a.mu.Lock()
 	staying, leaving := slices.Clone(a.destinations), slices.Clone(a.leaving)
-	a.turn.Unlock()
+	a.mu.Unlock()
 	var (
 		all  sync.WaitGroup
 		errs = make([]error, len(staying))
