@@ -9,11 +9,18 @@ data=$cache/docker
 
 answers() { bounded 10 docker -H "$private_host" version; }
 
+# running PID: whether that process is our daemon. One that is dead but not
+# collected has no command line: some sandboxes have nobody who collects it.
+running() { { tr '\0' ' ' <"/proc/$1/cmdline" | grep -- "$private_host" >/dev/null; } 2>/dev/null; }
+
+pid() { cat "$private/pid" 2>/dev/null; }
+
 # launch: the daemon must outlive this script, so it gets a session of its own and
 # none of our open files.
 launch() {
   local options=()
   mkdir -p "$data" "$private"
+  running "$(pid)" || rm -f "$private/pid" # of one that was killed: dockerd would refuse to start
   if lacks_sys_resource; then
     install -m 0755 "$repository/hack/cluster/runc-shim.sh" "$data/runc-shim"
     options=(--add-runtime "shim=$data/runc-shim" --default-runtime shim)
@@ -41,16 +48,18 @@ start() {
 
 # stop: the network goes first, since its bridge and rules outlive the daemon.
 stop() {
-  local pid
-  answers >/dev/null 2>&1 && docker -H "$private_host" network rm kind >/dev/null 2>&1 || true
-  pid=$(cat "$private/pid" 2>/dev/null) || return 0
-  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -- "$private_host" >/dev/null; then
-    kill "$pid"
+  local daemon
+  daemon=$(pid) || return 0
+  if answers >/dev/null 2>&1; then
+    docker -H "$private_host" network rm kind >/dev/null 2>&1 || true
+  fi
+  if running "$daemon"; then
+    kill "$daemon"
     for _ in $(seq 150); do
-      [ -d "/proc/$pid" ] || break
+      running "$daemon" || break
       sleep 0.2
     done
-    [ ! -d "/proc/$pid" ] || die "dockerd ($pid) does not stop: see $data/log"
+    ! running "$daemon" || die "dockerd ($daemon) does not stop: see $data/log"
   fi
   rm -rf "$private"
 }
