@@ -16,7 +16,7 @@ import (
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
 )
 
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // fixture is an Engine in front of a PostgreSQL.
 type fixture struct {
@@ -77,6 +77,13 @@ func serve(t testing.TB, db *pgtest.Server, cfg postgres.Config) *fixture {
 		}
 	})
 	return f
+}
+
+// with is the fixture for a subtest.
+func (f *fixture) with(t testing.TB) *fixture {
+	sub := *f
+	sub.t = t
+	return &sub
 }
 
 // logWriter shows the engine's log with the test.

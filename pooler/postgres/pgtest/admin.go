@@ -10,14 +10,14 @@ import (
 // adminName is the application name of the administrator's own connections.
 const adminName = "pgtest"
 
-func (s *Server) admin() string {
-	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres application_name=%s", s.dir, s.Port, Superuser, adminName)
+func (s *Server) admin(database string) string {
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s application_name=%s", s.dir, s.Port, Superuser, database, adminName)
 }
 
 // Admin connects as the administrator, past everything that is tested; for the test's length.
 func (s *Server) Admin() *pgx.Conn {
 	s.t.Helper()
-	conn, err := pgx.Connect(context.Background(), s.admin())
+	conn, err := pgx.Connect(context.Background(), s.admin("postgres"))
 	if err != nil {
 		s.t.Fatalf("connect as administrator: %v", err)
 	}
@@ -25,10 +25,16 @@ func (s *Server) Admin() *pgx.Conn {
 	return conn
 }
 
-// Exec runs statements as the administrator, each in a transaction of its own.
+// Exec runs statements as the administrator in database postgres, each in a transaction of its own.
 func (s *Server) Exec(statements ...string) {
 	s.t.Helper()
-	conn, err := pgx.Connect(context.Background(), s.admin())
+	s.ExecIn("postgres", statements...)
+}
+
+// ExecIn is Exec in another database.
+func (s *Server) ExecIn(database string, statements ...string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.admin(database))
 	if err != nil {
 		s.t.Fatalf("connect as administrator: %v", err)
 	}
@@ -43,7 +49,7 @@ func (s *Server) Exec(statements ...string) {
 // Connections counts the clients in pg_stat_activity, without the administrator, for whom the condition holds; "" for all.
 func (s *Server) Connections(condition string) int {
 	s.t.Helper()
-	conn, err := pgx.Connect(context.Background(), s.admin())
+	conn, err := pgx.Connect(context.Background(), s.admin("postgres"))
 	if err != nil {
 		s.t.Fatalf("connect as administrator: %v", err)
 	}

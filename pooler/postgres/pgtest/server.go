@@ -211,7 +211,7 @@ func (s *Server) awaitReady() {
 	deadline := time.Now().Add(patience)
 	for {
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		conn, err := pgx.Connect(ctx, s.admin())
+		conn, err := pgx.Connect(ctx, s.admin("postgres"))
 		cancel()
 		if err == nil {
 			conn.Close(context.Background())
