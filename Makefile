@@ -36,7 +36,7 @@ bench: ## Run the Go benchmarks of the data plane
 ##@ Build
 .PHONY: build images generate manifests clean
 build: ## Build the programs into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
 images: ## Build the container images as tarballs, without Docker or a registry
 	hack/images.sh
 generate: ## Write the generated Go code: deepcopy and apply configurations
