@@ -85,6 +85,7 @@ func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 	calledOff := e.state == closing
 	switch {
 	case err == nil && calledOff:
+		p.stat.Dialed++
 		g.unlock()
 		p.closeConn(e)
 		return

@@ -168,8 +168,8 @@ func TestAPoolBornWithMaxZeroServesWhenItIsRaised(t *testing.T) {
 		a := ask(p.Acquire, 0)
 		time.Sleep(time.Minute)
 		mustWait(t, a)
-		if w.dials != 0 {
-			t.Fatalf("%d dials with Max 0", w.dials)
+		if w.dialed() != 0 {
+			t.Fatalf("%d dials with Max 0", w.dialed())
 		}
 		p.Configure(eternal(1))
 		synctest.Wait()
@@ -236,8 +236,8 @@ func TestTheLastConnectionDiesWithWaitersQueued(t *testing.T) {
 		holder.lease.Discard(errors.New("broken pipe"))
 		synctest.Wait()
 		mustServe(t, a)
-		if s := p.Stats(); s.ClosedBroken != 1 || w.dials != 2 {
-			t.Errorf("%d broken, %d dials; want 1, 2", s.ClosedBroken, w.dials)
+		if s := p.Stats(); s.ClosedBroken != 1 || w.dialed() != 2 {
+			t.Errorf("%d broken, %d dials; want 1, 2", s.ClosedBroken, w.dialed())
 		}
 	})
 }
@@ -246,15 +246,15 @@ func TestADialFailsWithWaitersQueuedAndIsTriedAgain(t *testing.T) {
 	bubble(t, eternal(4), func(t *testing.T, w *world, p *pool.Pool[*conn]) {
 		w.set(func() { w.refuse = errRefused })
 		a, b := ask(p.Acquire, 0), ask(p.Acquire, 0)
-		if w.dials != 1 {
-			t.Fatalf("%d dials: the second client must wait for the retry", w.dials)
+		if w.dialed() != 1 {
+			t.Fatalf("%d dials: the second client must wait for the retry", w.dialed())
 		}
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		mustWait(t, a, b)
 		// 100 ms and its doubles up to 5 s, each times ½…1: at least 10 tries in 30 s, at most 20.
-		if w.dials < 10 || w.dials > 20 {
-			t.Errorf("%d dials in 30 s of failure, want 10 to 20", w.dials)
+		if w.dialed() < 10 || w.dialed() > 20 {
+			t.Errorf("%d dials in 30 s of failure, want 10 to 20", w.dialed())
 		}
 		s := p.Stats()
 		if s.Failing != 1 || s.DialError != errRefused || time.Since(s.FailingSince) < 29*time.Second {
@@ -508,8 +508,8 @@ func TestTheIdleSweepDoesNotEmptyTheStackUnderTraffic(t *testing.T) {
 			c.lease.Release()
 			time.Sleep(100 * time.Millisecond)
 		}
-		if s := p.Stats(); w.dials != 4 || s.Idle != 1 || s.ClosedIdle != 3 {
-			t.Errorf("%d dials, %d idle, %d closed for idling; want 4, 1, 3", w.dials, s.Idle, s.ClosedIdle)
+		if s := p.Stats(); w.dialed() != 4 || s.Idle != 1 || s.ClosedIdle != 3 {
+			t.Errorf("%d dials, %d idle, %d closed for idling; want 4, 1, 3", w.dialed(), s.Idle, s.ClosedIdle)
 		}
 	})
 }
@@ -547,6 +547,25 @@ func TestALentConnectionPastItsLifetimeIsClosedAtRelease(t *testing.T) {
 		mustServe(t, b)
 		if b.lease.Conn() == w.opened[0] || p.Stats().ClosedAge != 1 || b.lease.Age() != 0 {
 			t.Error("a connection was lent past its lifetime")
+		}
+	})
+}
+
+func TestALifetimeShorterThanADialStillServes(t *testing.T) {
+	cfg := eternal(1)
+	cfg.Lifetime = time.Millisecond
+	bubble(t, cfg, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		w.dialFor = time.Second
+		a, b := ask(p.Acquire, 0), ask(p.Acquire, 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		mustServe(t, a)
+		a.lease.Release()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		mustServe(t, b)
+		if w.dialed() != 2 {
+			t.Errorf("%d dials, want one for each lease", w.dialed())
 		}
 	})
 }

@@ -182,9 +182,9 @@ func TestMaxIdle(t *testing.T) {
 func TestIdleTimeOfZeroIsNever(t *testing.T) {
 	bubble(t, eternal(1), func(t *testing.T, w *world, p *pool.Pool[*conn]) {
 		ask(p.Acquire, 0).lease.Release()
-		time.Sleep(24 * time.Hour)
+		time.Sleep(time.Hour)
 		if s := p.Stats(); s.Idle != 1 {
-			t.Errorf("%d idle after a day, want 1", s.Idle)
+			t.Errorf("%d idle after an hour, want 1", s.Idle)
 		}
 	})
 }
@@ -355,6 +355,51 @@ func TestAConnectionIdleForLongIsCheckedBeforeItIsLent(t *testing.T) {
 		mustServe(t, d)
 		if checks != 2 || d.lease.Conn().id != 1 || p.Stats().ClosedBroken != 1 {
 			t.Errorf("%d checks, connection %d lent, %d broken; want 2, 1, 1", checks, d.lease.Conn().id, p.Stats().ClosedBroken)
+		}
+	})
+}
+
+func TestNobodyOvertakesAClientWhoseConnectionIsBeingChecked(t *testing.T) {
+	bubbleWith(t, eternal(2), func(h *pool.Hooks[*conn]) {
+		h.Check = func(context.Context, *conn) error {
+			time.Sleep(time.Second)
+			return nil
+		}
+	}, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		a, b := ask(p.Acquire, 0), ask(p.Acquire, 0)
+		a.lease.Release()
+		time.Sleep(5 * time.Second)
+		first := ask(p.Acquire, 0)
+		b.lease.Release() // for the oldest, whatever is being checked for it
+		synctest.Wait()
+		mustServe(t, first)
+		first.lease.Release()
+		if _, ok := p.TryAcquire(); !ok {
+			t.Error("nobody waits, and nothing was lent")
+		}
+	})
+	bubbleWith(t, eternal(3), func(h *pool.Hooks[*conn]) {
+		h.Check = func(context.Context, *conn) error {
+			time.Sleep(time.Second)
+			return nil
+		}
+	}, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		a, b := ask(p.Acquire, 0), ask(p.Acquire, 0)
+		a.lease.Release()
+		b.lease.Release()
+		time.Sleep(5 * time.Second)
+		first := ask(p.Acquire, 0)
+		mustWait(t, first) // one is being checked for it, the other is idle
+		if _, ok := p.TryAcquire(); ok {
+			t.Error("TryAcquire overtook")
+		}
+		second := ask(p.Acquire, 0)
+		mustWait(t, second)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		mustServe(t, first, second)
+		if w.dialed() != 2 {
+			t.Errorf("%d dials although both idle ones were good", w.dialed())
 		}
 	})
 }

@@ -77,7 +77,7 @@ func (p *Pool[C]) verdict(e *entry[C]) Reason {
 		return Retired
 	case p.held() > p.limit() || g.held() > g.budget:
 		return Surplus
-	case e.expired():
+	case e.state != dialing && e.expired(): // a new one serves once even if its lifetime is shorter than its dial
 		return ByLifetime
 	case p.queue.len > 0 && g.claimed(e):
 		return Yielded
@@ -149,7 +149,6 @@ func (p *Pool[C]) prepared(e *entry[C], err error) {
 func (p *Pool[C]) shut(e *entry[C], why Reason) {
 	p.move(e, closing)
 	e.reason = why
-	*p.stat.closed(why)++
 	if e.cancel != nil {
 		e.cancel() // the goroutine of its hook sees the state when it comes back, and closes it
 		return
@@ -165,6 +164,7 @@ func (p *Pool[C]) closeConn(e *entry[C]) {
 	p.hooks.event(Event{Kind: Closed, Reason: e.reason, Err: e.err})
 	p.group.mu.Lock()
 	p.group.clock()
+	*p.stat.closed(e.reason)++
 	p.drop(e)
 	p.serve()
 	p.group.unlock()

@@ -25,7 +25,7 @@ type Stats struct {
 	Dialed       uint64
 	DialFailed   uint64
 
-	// Closed connections by reason, see Reason.
+	// Closed connections by reason, see Reason. Those still closing are not in them, nor are hijacked ones.
 	ClosedIdle, ClosedAge, ClosedBroken, ClosedSurplus, ClosedRetired, ClosedYielded, ClosedShutdown uint64
 
 	Wait Histogram // waits of all clients that came in, served or not

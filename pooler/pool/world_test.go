@@ -120,6 +120,13 @@ func (w *world) set(f func()) {
 	f()
 }
 
+// dialed is how many dials have begun.
+func (w *world) dialed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dials
+}
+
 // endDial ends the oldest pending dial.
 func (w *world) endDial(err error) {
 	w.mu.Lock()
