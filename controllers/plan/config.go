@@ -72,10 +72,6 @@ func postgreSQL(p v1alpha1.PostgreSQL) *podapi.PostgreSQL {
 
 // shares are what each pod may use, by UID and destination.
 func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.Share {
-	leaving := map[string]bool{}
-	for _, p := range o.Pods {
-		leaving[p.UID] = p.Terminating
-	}
 	all := map[string]map[string]podapi.Share{}
 	for uid, a := range ledger.Pods {
 		if a.GoneSince == 0 {
@@ -84,24 +80,18 @@ func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.S
 	}
 	for i := range o.Pool.Spec.Destinations {
 		d := &o.Pool.Spec.Destinations[i]
-		limits := map[string]int32{}
-		var staying []string
+		ranks := ranked(ledger, d.Name)
 		for uid := range all {
-			limits[uid] = ledger.Pods[uid].Destinations[d.Name].Limit
-			if limits[uid] > 0 && !leaving[uid] {
-				staying = append(staying, uid)
-			}
-		}
-		slices.SortFunc(staying, func(a, b string) int {
-			return cmp.Or(cmp.Compare(limits[b], limits[a]), cmp.Compare(a, b))
-		})
-		for uid, limit := range limits {
-			s := podapi.Share{MaxOpen: limit, MaxIdle: limit, MaxWaiting: podapi.Unlimited}
+			limit := ledger.Pods[uid].Destinations[d.Name].Limit
+			s := podapi.Share{MaxOpen: limit, MaxIdle: min(limit, d.MaxIdle()), MaxWaiting: podapi.Unlimited}
 			if d.Limits.MaxWaiting != nil {
 				s.MaxWaiting = part(*d.Limits.MaxWaiting, 0, len(all))
 			}
-			if rank := slices.Index(staying, uid); rank >= 0 {
-				s = idle(s, d, rank, len(staying))
+			if rank := slices.Index(ranks, uid); rank >= 0 {
+				if d.Limits.MaxIdle != nil {
+					s.MaxIdle = min(limit, part(*d.Limits.MaxIdle, rank, len(ranks)))
+				}
+				s.MinIdle = min(s.MaxIdle, part(d.Limits.MinIdle, rank, len(ranks)))
 			}
 			all[uid][d.Name] = s
 		}
@@ -109,13 +99,19 @@ func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.S
 	return all
 }
 
-// idle adds what the pod of that rank among n keeps ready. A pod that leaves, or that has no limit yet, keeps nothing.
-func idle(s podapi.Share, d *v1alpha1.Destination, rank, n int) podapi.Share {
-	if d.Limits.MaxIdle != nil {
-		s.MaxIdle = min(s.MaxOpen, part(*d.Limits.MaxIdle, rank, n))
+// ranked are the pods between which idle connections are divided: those that stay and have a limit, the highest first.
+func ranked(ledger budget.Ledger, destination string) []string {
+	limit := func(uid string) int32 { return ledger.Pods[uid].Destinations[destination].Limit }
+	var uids []string
+	for uid, a := range ledger.Pods {
+		if a.GoneSince == 0 && !a.Leaving && limit(uid) > 0 {
+			uids = append(uids, uid)
+		}
 	}
-	s.MinIdle = min(s.MaxIdle, part(d.Limits.MinIdle, rank, n))
-	return s
+	slices.SortFunc(uids, func(a, b string) int {
+		return cmp.Or(cmp.Compare(limit(b), limit(a)), cmp.Compare(a, b))
+	})
+	return uids
 }
 
 // part is what the one of that rank gets when total is divided by n: what is left over goes to the first ranks.
