@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
+	"github.com/weir-dev/weir/controllers/pods"
 )
 
 // The pauses after errors of the API server.
@@ -65,7 +66,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager, concurrency int) err
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ConfigMap{}).
 		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(poolOfSlice)).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(r.poolOfSlice)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
 			EnableWarmup:            new(true),
@@ -74,11 +75,15 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager, concurrency int) err
 		Complete(r)
 }
 
-// poolOfSlice is the pool whose Service an EndpointSlice belongs to.
-func poolOfSlice(_ context.Context, slice client.Object) []reconcile.Request {
-	pool := slice.GetLabels()[v1alpha1.LabelPool]
+// poolOfSlice is the pool whose Service an EndpointSlice belongs to. On the way it shows the slice to who talks to pods: a
+// pass sees only the latest of several changes.
+func (r *Reconciler) poolOfSlice(_ context.Context, object client.Object) []reconcile.Request {
+	pool := object.GetLabels()[v1alpha1.LabelPool]
 	if pool == "" {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: slice.GetNamespace(), Name: pool}}}
+	if slice, ok := object.(*discoveryv1.EndpointSlice); ok {
+		r.Pods.Seen(pods.Find([]discoveryv1.EndpointSlice{*slice}))
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: pool}}}
 }

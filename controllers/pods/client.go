@@ -33,8 +33,9 @@ const (
 	maxStateBytes = 1 << 20
 	// maxErrorBytes is how much of a refusal is shown to people.
 	maxErrorBytes = 512
-	// firstPause and lastPause bound the time between two tries of a pod that does not answer.
-	firstPause = time.Second
+	// firstPause and lastPause bound the time between two tries of a pod that does not answer. It grows only for a pod
+	// that lets calls time out: one that refuses connections, as a container that starts does, costs nothing to ask.
+	firstPause = 500 * time.Millisecond
 	lastPause  = 30 * time.Second
 )
 
@@ -131,9 +132,9 @@ func New(options Options) *Client {
 // Close closes the kept connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Meet tells the client which pods a pool has now. Others that the pool had are forgotten with their pins; a pod that is
-// not Ready may show a new certificate.
+// Meet tells the client which pods a pool has now. Others that the pool had are forgotten with their pins. Implies Seen.
 func (c *Client) Meet(pool string, pods []Pod) {
+	defer c.Seen(pods)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	present := make(map[string]bool, len(pods))
@@ -145,13 +146,22 @@ func (c *Client) Meet(pool string, pods []Pod) {
 			c.pods[pod.UID] = known
 		}
 		known.pool, known.address = pool, pod.Address
-		if !pod.Ready {
-			known.pinned = false
-		}
 	}
 	for uid, known := range c.pods {
 		if known.pool == pool && !present[uid] {
 			delete(c.pods, uid)
+		}
+	}
+}
+
+// Seen lets pods that are not Ready show a new certificate: their container may have restarted. Whoever watches EndpointSlices
+// calls it for each event, because a pod that is soon Ready again may not be seen otherwise.
+func (c *Client) Seen(pods []Pod) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, pod := range pods {
+		if known := c.pods[pod.UID]; known != nil && !pod.Ready {
+			known.pinned = false
 		}
 	}
 }
@@ -267,7 +277,7 @@ func (c *Client) mayTry(uid string) error {
 	return nil
 }
 
-// remember doubles the pause after a call that nobody answered, and ends it after one that was answered.
+// remember sets the pause after a call that failed: longer and longer for those that take time.
 func (c *Client) remember(uid string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -280,9 +290,17 @@ func (c *Client) remember(uid string, err error) {
 		known.pause, known.lastFail = 0, nil
 		return
 	}
-	known.pause = min(max(2*known.pause, firstPause), lastPause)
+	known.pause = max(known.pause, firstPause)
+	if timedOut(err) {
+		known.pause = min(2*known.pause, lastPause)
+	}
 	known.nextTry = c.options.Now().Add(known.pause)
 	known.lastFail = err
+}
+
+func timedOut(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
 // dial opens a connection to the pod whose UID the transport takes for a host name.

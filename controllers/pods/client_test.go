@@ -242,43 +242,46 @@ func TestOnePoolForgettingItsPodsLeavesThoseOfOthers(t *testing.T) {
 	}
 }
 
-func TestAPodThatDoesNotAnswerIsTriedLessAndLessOften(t *testing.T) {
+func TestAPodThatRefusesConnectionsIsTriedAgainSoon(t *testing.T) {
 	g := newGround(t)
 	running, pod := g.pod("a", "10.0.0.1")
 	running.Stop()
 	g.client.Meet(pool, []pods.Pod{pod})
-	ask := func() (tried bool) {
-		before := g.network.Dials()
-		if _, err := g.client.State(t.Context(), "a"); err == nil {
-			t.Fatal("it answered")
-		} else if g.network.Dials() == before && !errors.Is(err, pods.ErrNotTried) {
+	for range 10 {
+		if _, err := g.client.State(t.Context(), "a"); err == nil || errors.Is(err, pods.ErrNotTried) {
 			t.Fatalf("got %v", err)
 		}
-		return g.network.Dials() > before
-	}
-	if !ask() || ask() {
-		t.Fatal("it is tried once and then not at once again")
-	}
-	g.advance(1100 * time.Millisecond)
-	if !ask() {
-		t.Fatal("it is tried again after a second")
-	}
-	g.advance(1100 * time.Millisecond)
-	if ask() {
-		t.Fatal("the second pause is as short as the first")
-	}
-	for range 10 {
-		g.advance(31 * time.Second)
-		if !ask() {
-			t.Fatal("the pause has no bound")
+		if _, err := g.client.State(t.Context(), "a"); !errors.Is(err, pods.ErrNotTried) {
+			t.Fatalf("it is tried twice at once: %v", err)
 		}
+		g.advance(time.Second)
 	}
 	if err := running.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	g.advance(31 * time.Second)
 	if _, err := g.client.State(t.Context(), "a"); err != nil {
 		t.Fatalf("it is back: %v", err)
+	}
+}
+
+func TestAPodThatLetsCallsTimeOutIsTriedLessAndLessOften(t *testing.T) {
+	g := newGround(t)
+	_, pod := g.pod("a", "10.0.0.1")
+	tries := 0
+	client := g.operator(g.authority, func(context.Context, string, string) (net.Conn, error) {
+		tries++
+		return nil, context.DeadlineExceeded
+	})
+	client.Meet(pool, []pods.Pod{pod})
+	const seconds = 600
+	for range seconds {
+		if _, err := client.State(t.Context(), "a"); err == nil {
+			t.Fatal("it answered")
+		}
+		g.advance(time.Second)
+	}
+	if most, least := seconds/30+6, seconds/30-1; tries > most || tries < least {
+		t.Errorf("%d tries in %d seconds, want %d to %d", tries, seconds, least, most)
 	}
 }
 

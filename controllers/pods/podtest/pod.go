@@ -26,6 +26,7 @@ type Pod struct {
 	mu       sync.Mutex
 	config   podapi.Config
 	open     map[string]int32 // connections by destination
+	held     bool             // open connections stay open whatever the limit
 	draining bool
 	problems []podapi.Problem
 	faults   map[string]podapi.Problem // by destination
@@ -104,10 +105,18 @@ func (p *Pod) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.config = config
-	for name, open := range p.open { // idle connections above the limit close at once
-		p.open[name] = min(open, max(p.limit(name), 0))
-	}
+	p.obey()
 	writeJSON(w, podapi.Applied{Generation: config.Generation, Ledger: config.Ledger})
+}
+
+// obey closes what is open above the limits, unless clients hold it.
+func (p *Pod) obey() {
+	if p.held {
+		return
+	}
+	for name, open := range p.open {
+		p.open[name] = min(open, p.limit(name))
+	}
 }
 
 // report serves GET state.
@@ -139,8 +148,14 @@ func (p *Pod) state() podapi.State {
 	return state
 }
 
-// limit is the pod's share of a destination; a pod without one has none.
-func (p *Pod) limit(destination string) int32 { return p.config.Shares[p.UID][destination].MaxOpen }
+// limit is the pod's share of a destination; a pod without one has none, and one that leaves only what it still uses.
+func (p *Pod) limit(destination string) int32 {
+	limit := p.config.Shares[p.UID][destination].MaxOpen
+	if p.draining {
+		return min(limit, p.open[destination])
+	}
+	return limit
+}
 
 // State is what the pod would report now.
 func (p *Pod) State() podapi.State {
@@ -161,6 +176,14 @@ func (p *Pod) SetOpen(destination string, open int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open[destination] = open
+}
+
+// Hold keeps connections open that are above the limit, as clients in a transaction do; without it they close at once.
+func (p *Pod) Hold(held bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = held
+	p.obey()
 }
 
 // SetDraining makes the pod leave.
