@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-
-	"github.com/weir-dev/weir/pooler/podapi"
 )
 
 // Probe opens a server connection within the limit, or finds one open, and returns why it cannot; Stats tells the outcome,
@@ -35,10 +33,8 @@ func (e *Engine) Probe(ctx context.Context) error {
 
 // judge tells a server that is busy, or lacks a database nobody has asked for, from one that cannot be reached.
 func (e *Engine) judge(err error) error {
-	if state, fault := e.fault.get(); err != nil && state != Reachable {
-		if fault != nil && fault.Reason != podapi.ReasonDatabaseMissing {
-			return err
-		}
+	if state, _ := e.fault.get(); state == Reachable {
+		return nil
 	}
-	return nil
+	return err
 }

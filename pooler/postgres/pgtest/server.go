@@ -170,7 +170,7 @@ func (s *Server) initialize() {
 }
 
 func (s *Server) writeAuth(method string) {
-	s.write("data/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 "+method+"\n")
+	s.write("data/pg_hba.conf", "local all all trust\nhost all all 127.0.0.0/8 "+method+"\n")
 }
 
 // Auth changes the method that clients over TCP are authenticated with.
