@@ -18,27 +18,31 @@ const DefaultStateDir = "/var/lib/weir"
 // keptFile is the last push that was accepted, as it came.
 const keptFile = "accepted.json"
 
-// keep makes a push outlive the process: when it returns nil, the push is on disk.
+// keep makes a push outlive the process: when it returns nil, the push is on disk. It is called by one at a time.
 func keep(dir string, push []byte) error {
-	file, err := os.CreateTemp(dir, keptFile+".*")
+	path := filepath.Join(dir, keptFile)
+	if err := writeSynced(path+".new", push); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func writeSynced(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // gone already when all went well
-	defer file.Close()           // closed already when all went well
-	if _, err := file.Write(push); err != nil {
+	defer file.Close() // closed already when all went well
+	if _, err := file.Write(content); err != nil {
 		return err
 	}
 	if err := file.Sync(); err != nil {
 		return err
 	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), filepath.Join(dir, keptFile)); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return file.Close()
 }
 
 // syncDir makes a rename in a directory outlive the machine.

@@ -71,9 +71,9 @@ func nextProbe(wait time.Duration, before, now string) time.Duration {
 }
 
 func logReach(log *slog.Logger, before, now string) {
-	switch {
-	case now == before:
-	case now == "":
+	switch now {
+	case before:
+	case "":
 		log.Info("the server takes connections again")
 	default:
 		log.Warn("the server does not take connections", "fault", now)

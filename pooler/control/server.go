@@ -14,6 +14,7 @@ import (
 
 	"github.com/weir-dev/weir/pooler/agent"
 	"github.com/weir-dev/weir/pooler/config"
+	"github.com/weir-dev/weir/pooler/listen"
 	"github.com/weir-dev/weir/pooler/podapi"
 )
 
@@ -76,7 +77,7 @@ func New(pod Pod, log *slog.Logger) (*Server, error) {
 
 // Serve answers on a listener until Shutdown, which is no error.
 func (s *Server) Serve(listener net.Listener) error {
-	err := s.http.ServeTLS(bounded(listener, maxConnections), "", "")
+	err := s.http.ServeTLS(listen.Bounded(listener, maxConnections), "", "")
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/weir-dev/weir/pooler/listen"
 )
 
 // DefaultAddress is where pods answer about their health.
@@ -16,10 +18,11 @@ const DefaultAddress = ":9901"
 
 // Bounds of what a client may take. Metrics are the largest answer, by far.
 const (
-	maxHeader   = 16 << 10
-	headerTime  = 5 * time.Second
-	requestTime = 15 * time.Second
-	idleTime    = 2 * time.Minute
+	maxConnections = 256
+	maxHeader      = 16 << 10
+	headerTime     = 5 * time.Second
+	requestTime    = 15 * time.Second
+	idleTime       = 30 * time.Second // no client holds a place for long that another could need
 )
 
 // Server answers about a pod's health.
@@ -52,7 +55,7 @@ func New(unready func() []string, metrics http.Handler, log *slog.Logger) *Serve
 
 // Serve answers on a listener until Shutdown, which is no error.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(listen.Bounded(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -53,23 +53,13 @@ func Run(opts Options, leave, hasten <-chan struct{}) error {
 	}
 	defer healthListener.Close()
 
-	pod := agent.New(agent.Options{
-		PodUID:     opts.PodUID,
-		Software:   opts.Version,
-		ConfigPath: opts.ConfigPath,
-		StateDir:   opts.StateDir,
-		Secrets:    secrets.NewStore(opts.SecretsDir),
-		ListenHost: opts.ListenHost,
-		NewEngine:  func(d config.Destination) (agent.Engine, error) { return newEngine(d, opts.Logger) },
-		Logger:     opts.Logger,
-	})
+	pod := newAgent(opts)
 	defer pod.Close()
 	controlServer, err := control.New(pod, opts.Logger)
 	if err != nil {
 		return fmt.Errorf("prepare the control port: %w", err)
 	}
 	healthServer := health.New(pod.Unready, metrics.Handler(opts.Version, pod.Snapshot), opts.Logger)
-
 	ended := make(chan error, 2)
 	go func() { ended <- named("control port", controlServer.Serve(controlListener)) }()
 	go func() { ended <- named("health port", healthServer.Serve(healthListener)) }()
@@ -80,19 +70,41 @@ func Run(opts Options, leave, hasten <-chan struct{}) error {
 	pending := cap(ended)
 	select {
 	case <-leave:
-	case failure = <-ended:
+	case failure = <-ended: // without its ports the pod is of no use: it leaves, and is started again
 		pending--
 	}
 	if err := drain.Run(opts.Logger, hasten, steps(pod, opts.DrainLag)); err != nil {
 		opts.Logger.Warn("left before all was in order", "error", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
-	defer cancel()
-	failure = errors.Join(failure, controlServer.Shutdown(ctx), healthServer.Shutdown(ctx))
+	failure = errors.Join(failure, shutDown(controlServer, healthServer))
 	for range pending {
 		failure = errors.Join(failure, <-ended)
 	}
 	return failure
+}
+
+func newAgent(opts Options) *agent.Agent {
+	return agent.New(agent.Options{
+		PodUID:     opts.PodUID,
+		Software:   opts.Version,
+		ConfigPath: opts.ConfigPath,
+		StateDir:   opts.StateDir,
+		Secrets:    secrets.NewStore(opts.SecretsDir),
+		ListenHost: opts.ListenHost,
+		NewEngine:  func(d config.Destination) (agent.Engine, error) { return newEngine(d, opts.Logger) },
+		Logger:     opts.Logger,
+	})
+}
+
+// shutDown closes the ports, letting what is being answered be answered.
+func shutDown(servers ...interface{ Shutdown(context.Context) error }) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		errs = append(errs, s.Shutdown(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 func named(port string, err error) error {

@@ -1,4 +1,4 @@
-package control
+package listen
 
 import (
 	"net"
@@ -20,7 +20,7 @@ func (p *pipes) Addr() net.Addr { return nil }
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		arriving := &pipes{}
-		listener := bounded(arriving, 2)
+		listener := Bounded(arriving, 2)
 		var open []net.Conn
 		ended := false
 		go func() {

@@ -1,12 +1,12 @@
-package control
+package listen
 
 import (
 	"net"
 	"sync"
 )
 
-// bounded accepts connections only while fewer than most are open.
-func bounded(listener net.Listener, most int) net.Listener {
+// Bounded accepts connections only while fewer than most are open.
+func Bounded(listener net.Listener, most int) net.Listener {
 	return &boundedListener{Listener: listener, room: make(chan struct{}, most), closed: make(chan struct{})}
 }
 
