@@ -23,7 +23,7 @@ retry() {
 }
 
 in_postgres() { kubectl -n demo exec deploy/postgres -- psql -U postgres -XAtqc "$1"; }
-in_client() { kubectl -n demo exec deploy/client -- "$@"; }
+client=(kubectl -n demo exec deploy/client --)
 
 role_and_database() {
   retry in_postgres 'select 1'
@@ -50,11 +50,11 @@ use() {
   local url='postgres://orders@orders-db.demo.svc/orders' limit
   limit=$(kubectl -n demo get connectionpool orders-db -o 'jsonpath={.spec.destinations[0].limits.maxOpen}')
   say 'psql through the pool'
-  retry in_client psql "$url" -c 'select 1'
-  show in_client psql "$url" -c 'select current_user, current_database(), version()'
+  retry "${client[@]}" psql "$url" -c 'select 1'
+  show "${client[@]}" psql "$url" -c 'select current_user, current_database(), version()'
   say 'pgbench through the pool: 40 clients'
-  in_client pgbench -i -q -s 5 "$url" 2>&1 | tail -n 1
-  in_client pgbench -n -S -c 40 -j 2 -T 15 "$url" >dist/demo-pgbench.log 2>&1 &
+  "${client[@]}" pgbench -i -q -s 5 "$url" 2>&1 | tail -n 1
+  "${client[@]}" pgbench -n -S -c 40 -j 2 -T 15 "$url" >dist/demo-pgbench.log 2>&1 &
   local bench=$! most=0 now
   while kill -0 $bench 2>/dev/null; do
     now=$(in_postgres "select count(*) from pg_stat_activity where usename = 'orders'")
