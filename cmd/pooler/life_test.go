@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"strings"
@@ -126,6 +127,42 @@ func TestAChangedSecretIsUsedWithoutARestart(t *testing.T) {
 	})
 	if _, err := p.connect("one"); err == nil {
 		t.Fatal("the old password is still taken")
+	}
+}
+
+func TestARenewedCertificateIsShownWithoutARestart(t *testing.T) {
+	_, p := startShop(t)
+	p.config.Listener.TLS = podapi.ListenerTLS{Mode: podapi.ListenerTLSRequired, Secret: "tls"}
+	p.writeConfig("config.json")
+	p.start()
+	p.push(2, 3)
+	if status, why := p.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(why, `Secret "tls" is missing`) {
+		t.Fatalf("ready without a certificate: %s", why)
+	}
+	shown := func() string {
+		conn, err := p.connectOver("require", "one")
+		if err != nil {
+			return err.Error()
+		}
+		defer conn.Close(context.Background())
+		query(t, conn)
+		return string(conn.PgConn().Conn().(*tls.Conn).ConnectionState().PeerCertificates[0].Raw)
+	}
+	first, second := keyPair(t), keyPair(t)
+	for _, pair := range []pair{first, second} {
+		p.writePair("tls", pair)
+		eventually(t, "the certificate is shown", func() bool { return shown() == string(pair.der) })
+	}
+	p.writePair("tls", pair{certificate: first.certificate, key: second.key})
+	eventually(t, "the problem is told", func() bool {
+		s, err := p.state()
+		return err == nil && s.Ready && len(s.Problems) == 1 && s.Problems[0].Reason == podapi.ReasonSecretInvalid
+	})
+	if shown() != string(second.der) {
+		t.Fatal("a bad certificate must keep the one before in use")
+	}
+	if _, err := p.connect("one"); err == nil {
+		t.Fatal("a client without TLS is let in")
 	}
 }
 

@@ -1,4 +1,3 @@
-// Command pooler serves the clients of one ConnectionPool. It runs in the pods that the operator makes.
 package main
 
 import (

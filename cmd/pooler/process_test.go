@@ -237,9 +237,11 @@ func (p *pod) state() (s podapi.State, err error) {
 }
 
 // connect is a client of the pool.
-func (p *pod) connect(password string) (*pgx.Conn, error) {
-	c, err := pgx.ParseConfig(fmt.Sprintf("host=127.0.0.1 port=%d user=app password=%s dbname=shop sslmode=disable",
-		p.config.Destinations[0].ListenPort, password))
+func (p *pod) connect(password string) (*pgx.Conn, error) { return p.connectOver("disable", password) }
+
+func (p *pod) connectOver(sslmode, password string) (*pgx.Conn, error) {
+	c, err := pgx.ParseConfig(fmt.Sprintf("host=127.0.0.1 port=%d user=app password=%s dbname=shop sslmode=%s",
+		p.config.Destinations[0].ListenPort, password, sslmode))
 	if err != nil {
 		return nil, err
 	}
@@ -311,6 +313,44 @@ func certificates(t *testing.T) (authority string, operator tls.Certificate) {
 	der, key := sign(&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, root, rootKey)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})),
 		tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// pair is a self-made certificate with its key, as a TLS Secret holds them.
+type pair struct {
+	der              []byte
+	certificate, key string
+}
+
+func keyPair(t *testing.T) pair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair{
+		der:         der,
+		certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+	}
+}
+
+// writePair makes a TLS Secret, or replaces it.
+func (p *pod) writePair(name string, pair pair) {
+	p.t.Helper()
+	if err := os.MkdirAll(filepath.Join(p.dir, "secrets", name), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	p.write("secrets/"+name+"/tls.crt", pair.certificate)
+	p.write("secrets/"+name+"/tls.key", pair.key)
 }
 
 func contains(t *testing.T, text string, parts ...string) {

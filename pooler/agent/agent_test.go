@@ -228,7 +228,7 @@ func TestLimitsAreObeyedEvenWhenTheRestCannotBe(t *testing.T) {
 	if last.Limits.MaxOpen != 4 || last.Endpoints[0].Host != "db" || last.Users["app"].Password != "one" {
 		t.Fatalf("applied %+v", last)
 	}
-	if s := p.agent.State(); s.Ledger != 2 || s.Destinations[0].Limit != 4 || len(s.Problems) != 1 {
+	if s := p.agent.State(); s.Ledger != 2 || s.Destinations[0].Limit != 4 || len(s.Problems) != 1 || !s.Ready {
 		t.Fatalf("%+v", s)
 	}
 }

@@ -15,9 +15,9 @@
 //     knows at least what the operator was told that it knows, and refuses what is older.
 //   - A State names the ledger that was applied before its numbers were taken: what it says bounds what the pod has.
 //   - Limits are obeyed even when the rest of a Config cannot be, because a Secret is missing: the destination then goes on
-//     as it was, with the new limits.
-//   - A Problem that costs nobody anything does not make the pod unready: a bad renewal of a certificate is seen by all pods
-//     at once, and must not empty the Service. What keeps a destination from being served does.
+//     as it was, with the new limits, and a Problem says so.
+//   - A Problem of a destination that is served as before does not make the pod unready: a bad renewal of a certificate is
+//     seen by all pods at once, and must not empty the Service. What keeps a destination from being served at all does.
 //   - The mounted file is read again every two seconds, as the Secrets are. Its client CA is trusted beside the one of
 //     the running Config, so that an operator that was installed anew, with another CA, is let in.
 //   - Who leaves the Config is drained like a pod that leaves. Its connections are reported until they are gone.
