@@ -142,38 +142,35 @@ func TestNoReplyEverReachesAnotherClientAndTheLimitHolds(t *testing.T) {
 	cfg := config(db)
 	f := serve(t, db, cfg)
 	admin := db.Admin()
-	stop := load(t, f, 50)
-	rng := rand.New(rand.NewPCG(1, 2))
-	limit, most := cfg.Limits.MaxOpen, 0
-	for begin := time.Now(); time.Since(begin) < 5*time.Second; {
+	count := func() int {
 		n, err := pgtest.Count(admin, "usename = 'app'")
 		if err != nil {
 			t.Fatal(err)
 		}
-		most = max(most, n)
-		if s := f.Stats(); n > max(limit, s.Open) && n > 9 {
-			t.Errorf("the server has %d connections, the limit is %d", n, limit)
+		return n
+	}
+	stop := load(t, f, 50)
+	rng := rand.New(rand.NewPCG(1, 2))
+	limit := cfg.Limits.MaxOpen
+	for round := range 30 {
+		answered := f.Stats().Transactions
+		eventually(t, "the clients get on", func() bool {
+			if n := count(); n > limit {
+				t.Errorf("round %d: the server has %d connections, the limit is %d", round, n, limit)
+			}
+			return f.Stats().Transactions > answered+50
+		})
+		limit = max(limit, 1+rng.IntN(8))
+		cfg.Limits.MaxOpen = limit
+		if lower := 1 + rng.IntN(8); lower < limit {
+			cfg.Limits.MaxOpen = lower
 		}
-		if rng.IntN(10) == 0 {
-			cfg.Limits.MaxOpen = 1 + rng.IntN(8)
-			f.apply(cfg)
-			settled := cfg.Limits.MaxOpen
-			eventually(t, "open falls to the limit", func() bool { return f.Stats().Open <= settled })
-			limit = settled
-			eventually(t, "the server sees it", func() bool {
-				n, err := pgtest.Count(admin, "usename = 'app'")
-				return err == nil && n <= settled
-			})
-		}
+		f.apply(cfg)
+		eventually(t, "the server has no more connections than the new limit", func() bool { return count() <= cfg.Limits.MaxOpen })
+		limit = cfg.Limits.MaxOpen
 	}
 	answers := stop()
-	t.Logf("%d answers on at most %d connections; %+v", answers, most, f.Stats().Counters)
-	if most > 8 {
-		t.Errorf("the server had %d connections, never more than 8 were allowed", most)
-	}
-	if answers < 100 {
-		t.Errorf("only %d answers", answers)
-	}
+	t.Logf("%d answers; %+v", answers, f.Stats().Counters)
 }
 
 func TestClientsWaitWhileTheServerIsKilledAndRestarted(t *testing.T) {

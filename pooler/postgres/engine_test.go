@@ -45,7 +45,7 @@ func config(db *pgtest.Server) postgres.Config {
 // users creates the users of config.
 func users(db *pgtest.Server) {
 	db.Exec(`CREATE ROLE app LOGIN PASSWORD 'app''s secret'`, `CREATE ROLE other LOGIN PASSWORD 'other''s secret'`,
-		`CREATE DATABASE app OWNER app`, `CREATE DATABASE other OWNER other`, `GRANT ALL ON SCHEMA public TO PUBLIC`)
+		`CREATE DATABASE app OWNER app`)
 }
 
 func startDB(t testing.TB, opts pgtest.Options) *pgtest.Server {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -97,23 +96,12 @@ func freePort(t testing.TB) int {
 }
 
 func (s *Server) makeDir() {
-	dir, err := os.MkdirTemp("", "pgtest-")
+	dir, cred, err := makeDir()
 	if err != nil {
-		s.t.Fatalf("make a directory for PostgreSQL: %v", err)
+		s.t.Fatal(err)
 	}
-	s.dir = dir
+	s.dir, s.cred = dir, cred
 	s.t.Cleanup(func() { os.RemoveAll(dir) })
-	if os.Getuid() != 0 {
-		return
-	}
-	who, err := user.Lookup("nobody")
-	if err != nil {
-		s.t.Fatalf("PostgreSQL does not run as root, and there is no user nobody: %v", err)
-	}
-	uid, _ := strconv.Atoi(who.Uid)
-	gid, _ := strconv.Atoi(who.Gid)
-	s.cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	s.own(dir)
 }
 
 // own gives a file to who PostgreSQL runs as.
@@ -136,16 +124,17 @@ func (s *Server) write(name, text string) {
 	s.own(path)
 }
 
-// initialize makes the data directory.
+// initialize makes the data directory, a copy of one that is made once in a process.
 func (s *Server) initialize() {
 	s.t.Helper()
-	s.write("password", Password)
-	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", Superuser, "-E", "UTF8", "--locale=C",
-		"--no-sync", "--pwfile="+filepath.Join(s.dir, "password"), "--auth=trust")
+	template, err := makeTemplate(s.bin)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command("cp", "-r", template, s.data())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
-	cmd.Dir = s.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("initdb: %v\n%s", err, out)
+		s.t.Fatalf("copy the data directory: %v\n%s", err, out)
 	}
 	settings := map[string]string{
 		"listen_addresses": s.Host, "port": strconv.Itoa(s.Port), "unix_socket_directories": s.dir,
