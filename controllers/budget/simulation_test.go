@@ -1,7 +1,9 @@
 package budget_test
 
 import (
+	"flag"
 	"maps"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -10,6 +12,16 @@ import (
 
 	"github.com/weir-dev/weir/controllers/budget"
 )
+
+// TestMain asks for more histories than rapid's 100; -rapid.checks says otherwise.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{"rapid.checks": "2000", "rapid.steps": "60"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // Whatever happens to pods, operators and messages, in any order, the database never sees more than the budget, and when
 // things quieten the pods share all of it. mutation_test.go lists the guards without which this test fails.
@@ -165,7 +177,6 @@ func (w *world) round() {
 			w.pods[uid].accept(w.stored)
 		}
 	}
-	w.pushes = nil
 }
 
 // converges ends what was going on and sees that every pod gets its share, and that then nothing is written any more.

@@ -151,6 +151,7 @@ func (w *world) think(o *operator) {
 	next.Version = max(next.Version, 1) // the first document is written whoever is there, see package plan
 	w.stored = next
 	w.revision++
+	w.pushes = w.pushes[max(0, len(w.pushes)-12):] // older ones are lost
 	for _, p := range seen {
 		if _, known := next.Pods[p.UID]; known {
 			w.pushes = append(w.pushes, push{uid: p.UID, ledger: next})
