@@ -27,7 +27,7 @@ func (p *ConnectionPool) Selector() string { return labels.Set(p.PodLabels()).St
 // Replicas is the number of pods.
 func (p *ConnectionPool) Replicas() int32 { return valueOr(p.Spec.Replicas, DefaultReplicas) }
 
-// ServiceType is the type of the Service.
+// EffectiveServiceType is the type of the Service.
 func (l Listener) EffectiveServiceType() corev1.ServiceType {
 	return nonZeroOr(l.ServiceType, corev1.ServiceTypeClusterIP)
 }

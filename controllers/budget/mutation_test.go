@@ -13,9 +13,11 @@ import (
 	"testing"
 )
 
+const agentCore = "../../pooler/agent/core.go"
+
 // guards are the rules without which the database could see more than the budget: the place where each one is, and what
-// is there without it. The simulation must notice when any is missing; otherwise it would not test it. The last ones are
-// guards of the pod and of the API server, which the simulation holds on behalf of those.
+// is there without it. The simulation must notice when any is missing; otherwise it would not test it. Compare-and-swap
+// is the API server's, which the simulation plays; the last ones are the pod's own.
 var guards = []struct{ rule, file, with, without string }{
 	{"a charge falls by proof, not by decision", "next.go",
 		"Charge: max(e.Charge, limit), Limit", "Charge: max(0*e.Charge, limit), Limit"},
@@ -37,12 +39,12 @@ var guards = []struct{ rule, file, with, without string }{
 		"t.lost = t.lost || ledger.Version == 0", "t.lost = false"},
 	{"the ledger changes by compare-and-swap", "world_test.go",
 		"if w.revision != o.revision {", "if false {"},
-	{"a pod accepts nothing older than it did", "world_test.go",
-		"|| l.Version < p.accepted", ""},
-	{"a new pod has nothing until it is told", "world_test.go",
-		"limits: map[string]int32{}, open", `limits: map[string]int32{"b": 1}, open`},
-	{"the limits of a leaving pod only fall", "world_test.go",
-		"if !p.draining {\n\t\tp.limits", "if true {\n\t\tp.limits"},
+	{"a pod accepts nothing older than it did", agentCore,
+		"case push.Ledger < c.ledger:", "case push.Ledger < 0:"},
+	{"also not after its container started again", agentCore,
+		"Kept(push podapi.Config) Core {\n\treturn c.accept(push)", "Kept(push podapi.Config) Core {\n\treturn c"},
+	{"a new pod has nothing until it is told", agentCore,
+		"return podapi.Share{MaxWaiting: podapi.Unlimited}", "return podapi.Share{MaxOpen: 1}"},
 }
 
 func TestTheSimulationNoticesEachGuardThatIsMissing(t *testing.T) {
@@ -73,7 +75,7 @@ func runWithout(t *testing.T, file, with, without string) (output string, err er
 	if err != nil {
 		t.Fatal(err)
 	}
-	mutant := filepath.Join(dir, file)
+	mutant := filepath.Join(dir, filepath.Base(file))
 	if err := os.WriteFile(mutant, []byte(strings.Replace(string(source), with, without, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package budget_test
 
 import (
 	"flag"
-	"maps"
 	"os"
 	"reflect"
 	"testing"
@@ -94,16 +93,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"a client comes": func(t *rapid.T) {
 			p, name := anyPod(t), anyName(t)
-			if p.running && p.open[name] < p.limits[name] {
-				p.open[name] = rapid.Int32Range(p.open[name]+1, p.limits[name]).Draw(t, "open")
+			if p.running && p.open[name] < p.limit(name) {
+				p.open[name] = rapid.Int32Range(p.open[name]+1, p.limit(name)).Draw(t, "open")
 			}
 		},
 		"a client leaves":    func(t *rapid.T) { anyPod(t).shed(anyName(t), true) },
 		"a pod starts":       func(t *rapid.T) { w.startIfFew(t) },
 		"a pod is told off":  func(t *rapid.T) { anyPod(t).terminating = true },
-		"a pod drains":       func(t *rapid.T) { anyPod(t).draining = true },
+		"a pod drains":       func(t *rapid.T) { anyPod(t).drain() },
 		"a pod's cable":      func(t *rapid.T) { p := anyPod(t); p.cut = !p.cut },
-		"a container starts": func(t *rapid.T) { w.restart(anyPod(t)) },
+		"a container starts": func(t *rapid.T) { anyPod(t).restart() },
 		"a pod's node dies": func(t *rapid.T) {
 			if p := anyPod(t); p.running {
 				w.die(p)
@@ -112,7 +111,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"a pod is forgotten": func(t *rapid.T) { w.leave(anyPod(t)) },
 		"a push arrives": func(t *rapid.T) {
 			if m := takePush(t); w.pods[m.uid] != nil {
-				w.pods[m.uid].accept(m.ledger)
+				w.pods[m.uid].accept(m.config)
 			}
 		},
 		"a push is lost":    func(t *rapid.T) { takePush(t) },
@@ -143,14 +142,6 @@ func (w *world) startIfFew(t *rapid.T) {
 	w.start()
 }
 
-// restart is a container that dies and comes back with the limits that it had accepted. The kernel closes what was open.
-func (w *world) restart(p *pod) {
-	if p.running && !p.terminating {
-		p.open, p.limits = map[string]int32{}, maps.Clone(p.kept)
-		p.draining = false
-	}
-}
-
 // leave removes a pod that was told to: in order if it has let go of everything, otherwise not.
 func (w *world) leave(p *pod) {
 	if p.terminating || !p.running {
@@ -174,7 +165,7 @@ func (w *world) round() {
 	w.look(o)
 	for _, uid := range w.uids() {
 		if _, known := w.stored.Pods[uid]; known {
-			w.pods[uid].accept(w.stored)
+			w.pods[uid].accept(told(w.stored))
 		}
 	}
 }
@@ -186,8 +177,8 @@ func (w *world) converges(t *rapid.T, ceilings map[string]int32) {
 			w.forget(p)
 		} else {
 			p.cut = false
-			if p.draining {
-				w.restart(p)
+			if p.core.Draining() {
+				p.restart()
 			}
 		}
 	}
@@ -210,7 +201,7 @@ func (w *world) sharesAll(t *rapid.T) {
 	for name, b := range w.budgets {
 		var sum, least, most int32 = 0, b, 0
 		for _, p := range w.pods {
-			sum, least, most = sum+p.limits[name], min(least, p.limits[name]), max(most, p.limits[name])
+			sum, least, most = sum+p.limit(name), min(least, p.limit(name)), max(most, p.limit(name))
 		}
 		if sum != b || most-least > 1 {
 			t.Fatalf("%s: %d pods share %d of %d, between %d and %d each\n%+v", name, len(w.pods), sum, b, least, most, w.stored)

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weir-dev/weir/controllers/budget"
+	"github.com/weir-dev/weir/pooler/agent"
 	"github.com/weir-dev/weir/pooler/podapi"
 )
 
@@ -32,17 +33,15 @@ type world struct {
 	born      int
 }
 
-// pod is a pooler process as the operator's protocol sees it.
+// pod is a pooler process: the real thinking of one, and what its engine has open.
 type pod struct {
 	uid         string
-	listed      bool // in the EndpointSlices
 	running     bool
 	terminating bool
-	draining    bool
 	cut         bool // from the network
-	accepted    int64
-	kept        map[string]int32 // the limits that it accepted, in its emptyDir
-	limits      map[string]int32 // the limits in force; below kept while it drains
+	core        agent.Core
+	kept        *podapi.Config   // the last accepted push, in its emptyDir
+	falls       map[string]int32 // while it drains: what limits have fallen to as clients left
 	open        map[string]int32
 }
 
@@ -63,7 +62,7 @@ type operator struct {
 
 type push struct {
 	uid    string
-	ledger budget.Ledger
+	config podapi.Config
 }
 
 func newWorld(budgets map[string]int32) *world {
@@ -82,7 +81,7 @@ func newOperator() *operator {
 func (w *world) start() {
 	w.born++
 	uid := string(rune('a'+w.born%26)) + time.Unix(int64(w.born), 0).UTC().Format("0405")
-	w.pods[uid] = &pod{uid: uid, listed: true, running: true, kept: map[string]int32{}, limits: map[string]int32{}, open: map[string]int32{}}
+	w.pods[uid] = &pod{uid: uid, running: true, core: agent.NewCore(uid), open: map[string]int32{}}
 }
 
 func (w *world) uids() []string { return slices.Sorted(maps.Keys(w.pods)) }
@@ -101,33 +100,62 @@ func (w *world) forget(p *pod) {
 	delete(w.pods, p.uid)
 }
 
+// limit is the one in force.
+func (p *pod) limit(name string) int32 {
+	limit := p.core.Share(name).MaxOpen
+	if p.core.Draining() {
+		limit = min(limit, p.falls[name])
+	}
+	return limit
+}
+
 // state is what the pod would answer now.
 func (p *pod) state() *podapi.State {
-	s := &podapi.State{PodUID: p.uid, Ledger: p.accepted, Draining: p.draining}
+	s := &podapi.State{PodUID: p.uid, Ledger: p.core.Ledger(), Draining: p.core.Draining()}
 	for _, name := range []string{"a", "b"} {
-		s.Destinations = append(s.Destinations, podapi.DestinationState{Name: name, Limit: p.limits[name], Open: p.open[name]})
+		s.Destinations = append(s.Destinations, podapi.DestinationState{Name: name, Limit: p.limit(name), Open: p.open[name]})
 	}
 	return s
 }
 
-// accept is the pod's side of a push: nothing older than the last accepted, and while draining limits only fall.
-func (p *pod) accept(l budget.Ledger) {
-	if !p.running || p.cut || l.Version < p.accepted {
+// accept is the arrival of a push.
+func (p *pod) accept(config podapi.Config) {
+	if !p.running || p.cut {
 		return
 	}
-	p.accepted = l.Version
-	p.kept = map[string]int32{}
-	for name, e := range l.Pods[p.uid].Destinations {
-		p.kept[name] = e.Limit
+	if core, changed, err := p.core.Push(config); err == nil && changed {
+		p.core, p.kept = core, &config
 	}
-	for name, limit := range p.limits {
-		if p.draining {
-			p.limits[name] = min(limit, p.kept[name])
+}
+
+// drain is a SIGTERM: the pod is deleted, or a probe failed.
+func (p *pod) drain() {
+	p.falls = map[string]int32{"a": p.limit("a"), "b": p.limit("b")}
+	p.core = p.core.Drain()
+}
+
+// restart is a container that dies and comes back with what it kept. The kernel closes what was open. The container of a
+// pod that terminates does not come back.
+func (p *pod) restart() {
+	if !p.running || p.terminating {
+		return
+	}
+	p.core, p.open = agent.NewCore(p.uid), map[string]int32{}
+	if p.kept != nil {
+		p.core = p.core.Kept(*p.kept)
+	}
+}
+
+// told is the document that pods are pushed.
+func told(l budget.Ledger) podapi.Config {
+	c := podapi.Config{Version: podapi.Version, Pool: "shop/orders", Ledger: l.Version, Shares: map[string]map[string]podapi.Share{}}
+	for uid, a := range l.Pods {
+		c.Shares[uid] = map[string]podapi.Share{}
+		for name, e := range a.Destinations {
+			c.Shares[uid][name] = podapi.Share{MaxOpen: e.Limit}
 		}
 	}
-	if !p.draining {
-		p.limits = maps.Clone(p.kept)
-	}
+	return c
 }
 
 // look is a reconcile: read, think, write by compare-and-swap, push.
@@ -140,9 +168,7 @@ func (w *world) look(o *operator) {
 func (w *world) think(o *operator) {
 	var seen []budget.Pod
 	for _, uid := range w.uids() {
-		if p := w.pods[uid]; p.listed {
-			seen = append(seen, budget.Pod{UID: uid, Terminating: p.terminating, State: o.states[uid], Silent: o.silent[uid]})
-		}
+		seen = append(seen, budget.Pod{UID: uid, Terminating: w.pods[uid].terminating, State: o.states[uid], Silent: o.silent[uid]})
 	}
 	next := budget.Next(o.read, seen, w.budgets, w.now, vanish)
 	if w.revision != o.revision {
@@ -154,7 +180,7 @@ func (w *world) think(o *operator) {
 	w.pushes = w.pushes[max(0, len(w.pushes)-12):] // older ones are lost
 	for _, p := range seen {
 		if _, known := next.Pods[p.UID]; known {
-			w.pushes = append(w.pushes, push{uid: p.UID, ledger: next})
+			w.pushes = append(w.pushes, push{uid: p.UID, config: told(next)})
 		}
 	}
 }
@@ -177,13 +203,14 @@ func (w *world) tick(d time.Duration) {
 	w.lingering = slices.DeleteFunc(w.lingering, func(l linger) bool { return !l.until.After(w.now) })
 }
 
-// shed is what a pod does by itself: close what is above its limit, and while draining let its limit follow its clients.
-func (p *pod) shed(name string, all bool) {
-	if p.open[name] > 0 && (all || p.open[name] > p.limits[name] || p.draining) {
+// shed is a client that leaves, or what a pod does by itself: close what is above its limit, let its limit follow its
+// clients while it drains.
+func (p *pod) shed(name string, client bool) {
+	if p.open[name] > 0 && (client || p.open[name] > p.limit(name) || p.core.Draining()) {
 		p.open[name]--
 	}
-	if p.draining {
-		p.limits[name] = min(p.limits[name], p.open[name])
+	if p.core.Draining() {
+		p.falls[name] = min(p.falls[name], p.open[name])
 	}
 }
 
@@ -191,7 +218,7 @@ func (p *pod) shed(name string, all bool) {
 func (w *world) inUse(name string) (sum int32) {
 	for _, p := range w.pods {
 		if p.running {
-			sum += max(p.limits[name], p.open[name])
+			sum += max(p.limit(name), p.open[name])
 		}
 	}
 	for _, l := range w.lingering {
