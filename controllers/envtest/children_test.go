@@ -24,6 +24,7 @@ var _ = Describe("the children of a pool", func() {
 		g = newGround(ctx)
 		g.startOperator()
 	})
+	AfterEach(func(ctx context.Context) { g.standsStill(ctx) })
 
 	It("are made, belong to the pool, and are written by one field owner", func(ctx context.Context) {
 		g.create(ctx)

@@ -20,6 +20,7 @@ var _ = Describe("an object of a child's name", func() {
 	var g *ground
 
 	BeforeEach(func(ctx context.Context) { g = newGround(ctx) })
+	AfterEach(func(ctx context.Context) { g.standsStill(ctx) })
 
 	labels := map[string]string{"app": "other"}
 	template := corev1.PodTemplateSpec{
