@@ -89,8 +89,10 @@ func (s *Session) other(st Step, p wire.Piece, v verdict) Step {
 		st.Do = Close
 		return st
 	case overflow:
+		s.drops = true
 		return fatal(wire.CodeProgramLimitExceeded, "too many messages without waiting for a reply")
 	case badNames:
+		s.drops = true
 		return protocolError("names in a Bind message are too long")
 	}
 	st.Used += len(p.Raw)

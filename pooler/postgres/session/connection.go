@@ -96,7 +96,7 @@ const (
 func (v *Server) Quiet(in []byte) (used int, c Condition) {
 	for {
 		p, err := v.in.Next(in[used:])
-		if err != nil {
+		if err != nil || malformed(p) {
 			return used, Broken
 		}
 		if p.Raw == nil {

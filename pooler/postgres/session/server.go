@@ -28,7 +28,7 @@ func (s *Session) FromServer(in []byte) Step {
 	for {
 		before := s.server.in
 		p, err := s.server.in.Next(in[st.Used:])
-		if err != nil {
+		if err != nil || malformed(p) {
 			return Step{Do: Break}
 		}
 		if p.Raw == nil {
@@ -51,6 +51,15 @@ func (s *Session) FromServer(in []byte) Step {
 
 // WantServer is how many bytes FromServer needs after it has asked to Read.
 func (s *Session) WantServer() int { return s.server.in.Want() }
+
+// malformed says that a ReadyForQuery does not tell a status.
+func malformed(p wire.Piece) bool {
+	if p.Raw == nil || p.Type != wire.TypeReadyForQuery {
+		return false
+	}
+	_, err := wire.ParseReadyForQuery(p.Body())
+	return err != nil
+}
 
 // passes notes a piece of the server's and says whether it is passed on; if not, nothing has been noted.
 func (s *Session) passes(p wire.Piece) bool {

@@ -1,0 +1,443 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/weir-dev/weir/pooler/postgres/wire"
+)
+
+// backend is a model of PostgreSQL's side of the protocol: what it skips after errors, what a COPY makes it ignore, when a
+// transaction ends. Command tags name the client whose text was run.
+type backend struct {
+	in       wire.Scanner
+	buf      []byte
+	out      []byte
+	status   byte
+	implicit bool // extended messages without a Sync
+	ignoring bool
+	copying  bool
+	extended bool // the copy is an Execute's
+	unnamed  string
+	portal   string
+	log      string // types of the messages taken
+}
+
+func newBackend() *backend { return &backend{in: wire.Scanner{Rules: clientTypes}, status: 'I'} }
+
+// clean says that the next client may have the connection.
+func (b *backend) clean() string {
+	rest := b.buf
+	for len(rest) >= 5 && strings.IndexByte("Hdcf", rest[0]) >= 0 && len(rest) > int(rest[4]) {
+		rest = rest[1+int(rest[4]):] // it will do nothing
+	}
+	switch {
+	case len(rest) > 0 || b.in.Left() > 0:
+		return "bytes are not processed yet"
+	case len(b.out) > 0:
+		return "replies are not fetched yet"
+	case b.status != 'I' || b.implicit:
+		return "a transaction is open"
+	case b.ignoring || b.copying:
+		return "it ignores messages, or copies"
+	}
+	return ""
+}
+
+// process takes the next message; false if there is none.
+func (b *backend) process() bool {
+	before := b.in
+	p, err := b.in.Next(b.buf)
+	if err != nil {
+		panic(err)
+	}
+	if p.Raw == nil || !p.Whole() {
+		b.in = before
+		return false
+	}
+	body := bytes.Clone(p.Body())
+	b.buf = b.buf[len(p.Raw):]
+	b.handle(p.Type, body)
+	return true
+}
+
+func (b *backend) say(m ...[]byte) { b.out = append(b.out, bytes.Join(m, nil)...) }
+
+func (b *backend) handle(typ byte, body []byte) {
+	b.log += string(typ)
+	if b.copying {
+		switch typ {
+		case 'd', 'H', 'S':
+			return
+		case 'c':
+			b.copying = false
+			b.say(tag("COPY"))
+			b.endSimple(!b.extended)
+			return
+		case 'f':
+			b.copying = false
+			b.failed(b.extended)
+			b.endSimple(!b.extended)
+			return
+		}
+		panic(fmt.Sprintf("%c during COPY: %s", typ, b.log))
+	}
+	if typ == 'S' {
+		b.ignoring = false
+		b.implicit = false
+		if b.status == 'I' {
+			b.portal = ""
+		}
+		b.say(ready(b.status))
+		return
+	}
+	if b.ignoring {
+		return
+	}
+	switch typ {
+	case 'Q':
+		text := strings.TrimRight(string(body), "\x00")
+		b.unnamed = ""
+		b.implicit = false
+		b.run(text, false)
+		b.endSimple(!b.copying)
+	case 'P':
+		b.implicit = true
+		text, _, _ := bytes.Cut(body[1:], []byte{0})
+		b.unnamed = ""
+		if strings.HasPrefix(string(text), "bad") {
+			b.failed(true)
+			return
+		}
+		b.unnamed = string(text)
+		b.say(parsed)
+	case 'B':
+		b.implicit = true
+		if b.unnamed == "" {
+			b.failed(true)
+			return
+		}
+		b.portal = b.unnamed
+		b.say(bound)
+	case 'D':
+		b.implicit = true
+		if body[0] == 'S' && (body[1] != 0 || b.unnamed == "") || body[0] == 'P' && b.portal == "" {
+			b.failed(true)
+			return
+		}
+		b.say(message('n'))
+	case 'E':
+		b.implicit = true
+		if b.portal == "" {
+			b.failed(true)
+			return
+		}
+		b.run(b.portal, true)
+	case 'C':
+		b.implicit = true
+		b.unnamed = ""
+		b.say(message('3'))
+	case 'd', 'c', 'f', 'H':
+	}
+}
+
+// run runs a text: the client's name, then what it does.
+func (b *backend) run(text string, extended bool) {
+	who, what, _ := strings.Cut(text, " ")
+	if b.status == 'E' && what != "rollback" {
+		b.failed(extended)
+		return
+	}
+	switch what {
+	case "begin":
+		b.status = 'T'
+	case "rollback":
+		b.status, b.portal = 'I', ""
+	case "fail":
+		b.failed(extended)
+		return
+	case "copy":
+		b.copying, b.extended = true, extended
+		b.portal, b.unnamed = "", "" // PostgreSQL keeps the statement; running it again without data would be FATAL
+		b.say(message('G', 0, 0, 0))
+		return
+	}
+	b.say(tag(who))
+}
+
+func (b *backend) failed(extended bool) {
+	b.say(fail("XX000"))
+	b.ignoring = extended
+	if b.status == 'T' {
+		b.status = 'E'
+	}
+}
+
+func (b *backend) endSimple(simple bool) {
+	if simple {
+		b.portal = ""
+		b.say(ready(b.status))
+	}
+}
+
+// player is a client with its machine.
+type player struct {
+	name    string
+	s       Session
+	unsent  []byte // said, not taken by the machine yet
+	got     []byte
+	copying bool
+	queued  bool
+	late    func() // a Sent that is still to come
+}
+
+// world is two clients that share one server connection.
+type world struct {
+	t       *rapid.T
+	b       *backend
+	server  *Server
+	players []*player
+	holder  *player
+	reply   []byte // fetched from the backend, not taken by the machine yet
+}
+
+func (w *world) act(p *player, a Action) {
+	switch a {
+	case Release:
+		if why := w.b.clean(); why != "" || len(w.reply) > 0 || p.late != nil {
+			w.t.Fatalf("%s's connection is released: %s", p.name, why)
+		}
+		w.holder = nil
+	case Discard, Reset:
+		w.b, w.server, w.reply, w.holder = newBackend(), NewServer(nil), nil, nil
+	}
+}
+
+// step has a player's machine take what the player has said.
+func (w *world) step(p *player) {
+	for p.late == nil && !(p.queued && w.holder != nil) {
+		p.queued = false
+		st := p.s.FromClient(p.unsent)
+		w.check(p, st, len(p.unsent))
+		forward := append(bytes.Clone(p.unsent[:st.Forward]), st.Inject...)
+		p.unsent = p.unsent[st.Used:]
+		p.got = append(p.got, st.Reply...)
+		if len(forward) > 0 {
+			b := w.b
+			p.late = func() { b.buf = append(b.buf, forward...); w.act(p, p.s.Sent()) }
+		}
+		switch st.Do {
+		case Read:
+			return
+		case Acquire:
+			p.queued = true
+			if w.holder == nil {
+				w.holder = p
+				p.s.Attach(w.server)
+				p.queued = false
+			}
+		case Continue:
+		default:
+			w.t.Fatalf("%s: %v for %q", p.name, st.Do, p.got)
+		}
+	}
+}
+
+func (w *world) check(p *player, st Step, n int) {
+	if st.Forward > st.Used || st.Used > n || (st.Forward > 0 || len(st.Inject) > 0) && w.holder != p {
+		w.t.Fatalf("%s: step %+v for %d bytes", p.name, st, n)
+	}
+}
+
+// fetch gives up to n bytes of the backend's replies to who holds the connection.
+func (w *world) fetch(n int) {
+	n = min(n, len(w.b.out))
+	w.reply = append(w.reply, w.b.out[:n]...)
+	w.b.out = w.b.out[n:]
+	p := w.holder
+	if p == nil {
+		if _, c := w.server.Quiet(w.reply); c == Broken || len(w.reply) > 0 {
+			w.t.Fatalf("nobody is owed %q", w.reply)
+		}
+		return
+	}
+	p.s.Delivering()
+	for {
+		st := p.s.FromServer(w.reply)
+		w.check(p, st, len(w.reply))
+		p.got = append(append(p.got, w.reply[:st.Forward]...), st.Inject...)
+		w.reply = w.reply[st.Used:]
+		if st.Do == Break {
+			w.t.Fatalf("the server breaks the protocol")
+		}
+		if st.Do == Read || len(w.reply) == 0 {
+			break
+		}
+	}
+	w.act(p, p.s.Delivered())
+}
+
+// phrases are what clients say. Those that copy send what a COPY may be sent, and no more.
+func phrases(name string) map[string][]byte {
+	q := func(what string) []byte { return sql(name + " " + what) }
+	batch := func(what string) []byte {
+		return bytes.Join([][]byte{parse("", name+" "+what), bindTo(""), executeAll}, nil)
+	}
+	data := message('d', 'x')
+	done, bad := message('c'), message('f', 0)
+	return map[string][]byte{
+		"query": q("select"), "begin": q("begin"), "rollback": q("rollback"), "failing query": q("fail"),
+		"batch": batch("select"), "failing batch": batch("fail"), "failing parse": parse("", "bad"),
+		"sync": syncAll, "flush": message('H'), "bind": bindTo(""), "execute": executeAll,
+		"describe statement": message('D', 'S', 0), "describe portal": message('D', 'P', 0),
+		"close": message('C', 'S', 0), "named": parse("n", name+" select"), "bind named": bindTo("n"),
+		"late data":           append(bytes.Clone(data), done...),
+		"copy":                bytes.Join([][]byte{q("copy"), data, data, done}, nil),
+		"bad copy":            bytes.Join([][]byte{q("copy"), data, bad}, nil),
+		"extended copy":       bytes.Join([][]byte{batch("copy"), syncAll, data, done, syncAll}, nil),
+		"copy in a batch":     bytes.Join([][]byte{batch("copy"), data, done, syncAll}, nil),
+		"bad copy in a batch": bytes.Join([][]byte{batch("copy"), data, bad, syncAll}, nil),
+	}
+}
+
+func TestWhateverClientsSayNothingOwedIsReleasedAndNoReplyGoesAstray(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{t: t, b: newBackend(), server: NewServer(nil)}
+		for _, name := range []string{"anna", "bert"} {
+			w.players = append(w.players, &player{name: name, s: New(Transaction)})
+		}
+		pick := func() *player { return w.players[rapid.IntRange(0, 1).Draw(t, "player")] }
+		words := map[string]map[string][]byte{"anna": phrases("anna"), "bert": phrases("bert")}
+		names := rapid.SampledFrom(sortedKeys(words["anna"]))
+		for range rapid.IntRange(1, 60).Draw(t, "moves") {
+			switch rapid.IntRange(0, 5).Draw(t, "move") {
+			case 0, 1:
+				p := pick()
+				p.unsent = append(p.unsent, words[p.name][names.Draw(t, "says")]...)
+				w.step(p)
+			case 2:
+				if p := pick(); p.late != nil {
+					send := p.late
+					p.late = nil
+					send()
+					w.step(p)
+				}
+			case 3:
+				w.b.process()
+			case 4, 5:
+				w.fetch(rapid.IntRange(1, 40).Draw(t, "bytes"))
+				for _, p := range w.players {
+					w.step(p)
+				}
+			}
+		}
+		w.settle()
+		for _, p := range w.players {
+			other := w.players[0]
+			if other == p {
+				other = w.players[1]
+			}
+			if bytes.Contains(p.got, []byte(other.name)) {
+				t.Fatalf("%s gets %q", p.name, p.got)
+			}
+		}
+	})
+}
+
+// settle ends what clients have begun and sees that everything comes to rest.
+func (w *world) settle() {
+	for _, p := range w.players {
+		w.drain()
+		p.unsent = append(p.unsent, bytes.Join([][]byte{syncAll, sql(p.name + " rollback")}, nil)...)
+		w.step(p)
+		w.drain()
+		if len(p.unsent) > 0 && p.s.Pinned() == NotPinned && w.holder == p {
+			w.t.Fatalf("%s holds the connection and does not get on: %q", p.name, p.unsent)
+		}
+	}
+	w.drain()
+	for _, p := range w.players {
+		if p.s.Pinned() == NotPinned && (p.s.Attached() || len(p.unsent) > 0 && w.holder == nil) {
+			w.t.Fatalf("%s is not at rest: attached %v, unsent %q, got %q", p.name, p.s.Attached(), p.unsent, p.got)
+		}
+	}
+}
+
+// drain runs everything that can run.
+func (w *world) drain() {
+	for range 50 {
+		for _, p := range w.players {
+			if p.late != nil {
+				send := p.late
+				p.late = nil
+				send()
+			}
+			w.step(p)
+		}
+		for w.b.process() {
+		}
+		w.fetch(1 << 20)
+	}
+}
+
+func sortedKeys(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }
+
+func TestPiecesOfAnySizeGiveTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := phrases("anna")
+		names := rapid.SampledFrom(sortedKeys(words))
+		var script [][]byte
+		for range rapid.IntRange(1, 8).Draw(t, "phrases") {
+			script = append(script, words[names.Draw(t, "says")])
+		}
+		whole, pieces := play(t, script, 1<<20), play(t, script, rapid.IntRange(1, 20).Draw(t, "piece"))
+		if whole != pieces {
+			t.Fatalf("in pieces the server gets %q\nas a whole             %q", pieces, whole)
+		}
+	})
+}
+
+// play has one client say a script, each phrase answered before the next, and returns what the server got.
+func play(t *rapid.T, script [][]byte, piece int) string {
+	l := newLine(t, Transaction)
+	b := newBackend()
+	for _, phrase := range script {
+		l.says(piece, phrase)
+		b.buf = append(b.buf, l.toSrv.Bytes()[l.given:]...)
+		l.given = l.toSrv.Len()
+		for b.process() {
+		}
+		out := b.out
+		b.out = nil
+		if len(out) > 0 {
+			l.answers(piece, out)
+		}
+	}
+	return l.toSrv.String() + "|" + l.toCli.String() + fmt.Sprint(l.did)
+}
+
+func FuzzAnyBytes(f *testing.F) {
+	f.Add(sql("SELECT 1"), append(tag("SELECT 1"), ready('I')...), 3)
+	f.Add(append(parse("", "x"), syncAll...), append(fail("42601"), ready('I')...), 1)
+	f.Add(append(parse("n", "x"), syncAll...), ready('T'), 1)
+	f.Add(append(sql("COPY"), message('c')...), append(message('G', 0), ready('I')...), 2)
+	f.Fuzz(func(t *testing.T, client, server []byte, piece int) {
+		if piece < 1 {
+			return
+		}
+		l := newLine(t, Transaction)
+		l.says(piece, client)
+		if l.s.Attached() {
+			l.answers(piece, server)
+		}
+		l.says(piece, client)
+		l.s.Leave(true)
+		NewServer(nil).Quiet(server)
+	})
+}
