@@ -1,0 +1,140 @@
+package envtest_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/weir-dev/weir/api/v1alpha1"
+	"github.com/weir-dev/weir/controllers"
+	"github.com/weir-dev/weir/controllers/pods"
+)
+
+// What somebody else does between the moment in which a pass looks and the moment in which it writes.
+var _ = Describe("a pass that loses a race", func() {
+	var g *ground
+	var meanwhile func(ctx context.Context, kind string) // is called before each apply
+	var reconcile func(ctx context.Context)
+
+	BeforeEach(func(ctx context.Context) {
+		g = newGround(ctx)
+		meanwhile = func(context.Context, string) {}
+		watching, err := client.NewWithWatch(rest.CopyConfig(environment.Config), client.Options{Scheme: scheme})
+		Expect(err).NotTo(HaveOccurred())
+		racing := interceptor.NewClient(watching, interceptor.Funcs{
+			Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+				meanwhile(ctx, object.(interface{ GetKind() string }).GetKind())
+				return c.Apply(ctx, object, options...)
+			},
+		})
+		podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: g.network.Dial})
+		DeferCleanup(podClient.Close)
+		reconciler := controllers.New(controllers.Options{
+			Client: racing, Direct: watching, Pods: podClient, Events: events.NewFakeRecorder(100),
+			ClientCA: authority.PEM(), Image: operatorImage, Vanish: vanish,
+		})
+		reconcile = func(ctx context.Context) {
+			GinkgoHelper()
+			result, err := reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKey{Namespace: g.namespace, Name: poolName}})
+			Expect(err).NotTo(HaveOccurred(), "a lost race is no error")
+			Expect(result.RequeueAfter).NotTo(BeZero())
+		}
+		g.create(ctx)
+	})
+
+	// once lets something happen before the next apply of a kind.
+	once := func(kind string, do func(ctx context.Context)) {
+		meanwhile = func(ctx context.Context, applied string) {
+			if applied == kind {
+				meanwhile = func(context.Context, string) {}
+				do(ctx)
+			}
+		}
+	}
+
+	It("does not overwrite a ConfigMap that changed, and pushes nothing", func(ctx context.Context) {
+		reconcile(ctx)
+		pods := g.addPods(ctx, "a", "b")
+		for range 3 {
+			reconcile(ctx)
+		}
+		Expect(pods[0].Limit("main")).To(Equal(int32(10)))
+		g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Destinations[0].Limits.MaxOpen = 6 })
+		pushes := pods[0].Pushes()
+		once("ConfigMap", func(ctx context.Context) {
+			configMap := get(ctx, g.namespace, poolName+"-pooler", &corev1.ConfigMap{})
+			configMap.Annotations = map[string]string{"example.com/was": "here"}
+			Expect(cluster.Update(ctx, configMap)).To(Succeed())
+		})
+		ledger := g.document(ctx).Ledger
+		reconcile(ctx)
+		Expect(g.document(ctx).Ledger).To(Equal(ledger))
+		Expect(pods[0].Pushes()).To(Equal(pushes))
+
+		By("doing it in the next pass")
+		reconcile(ctx)
+		Expect(pods[0].Limit("main")).To(Equal(int32(3)))
+	})
+
+	It("does not overwrite a ConfigMap that another operator has just made", func(ctx context.Context) {
+		var made *corev1.ConfigMap
+		once("ConfigMap", func(ctx context.Context) {
+			made = &corev1.ConfigMap{ObjectMeta: meta(g.namespace, poolName+"-pooler"), Data: map[string]string{"config.json": "{}", "ledger.json": `{"version":0}`}}
+			Expect(ctrl.SetControllerReference(g.pool(ctx), made, scheme)).To(Succeed())
+			Expect(cluster.Create(ctx, made)).To(Succeed())
+		})
+		reconcile(ctx)
+		Expect(get(ctx, g.namespace, made.Name, &corev1.ConfigMap{}).ResourceVersion).To(Equal(made.ResourceVersion))
+
+		By("going on from what the other wrote")
+		reconcile(ctx)
+		reconcile(ctx)
+		Expect(g.document(ctx).Config.Pool).To(Equal(g.namespace + "/" + poolName))
+	})
+
+	It("does not take over an object that somebody has just made", func(ctx context.Context) {
+		foreign := &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+		once("Service", func(ctx context.Context) { Expect(cluster.Create(ctx, foreign)).To(Succeed()) })
+		reconcile(ctx)
+		Expect(get(ctx, g.namespace, poolName, &corev1.Service{}).ResourceVersion).To(Equal(foreign.ResourceVersion))
+		reconcile(ctx)
+		Expect(g.conditionOf(ctx, v1alpha1.ConditionStalled)()).To(Equal("True/NameClash"))
+	})
+
+	It("does not take over an object that has taken the place of a child", func(ctx context.Context) {
+		reconcile(ctx)
+		foreign := &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+		g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Destinations[0].ListenPort = 6543 })
+		once("Service", func(ctx context.Context) {
+			Expect(cluster.Delete(ctx, get(ctx, g.namespace, poolName, &corev1.Service{}))).To(Succeed())
+			Expect(cluster.Create(ctx, foreign)).To(Succeed())
+		})
+		reconcile(ctx)
+		Expect(get(ctx, g.namespace, poolName, &corev1.Service{}).ResourceVersion).To(Equal(foreign.ResourceVersion))
+	})
+
+	It("does not write a status that was made of an older spec", func(ctx context.Context) {
+		reconcile(ctx)
+		generation := g.pool(ctx).Generation
+		once("PodDisruptionBudget", func(ctx context.Context) {
+			g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Replicas = new(int32(4)) })
+		})
+		g.change(ctx, func(pool *v1alpha1.ConnectionPool) {
+			pool.Spec.Replicas, pool.Spec.Rollout.DrainTimeoutSeconds = new(int32(3)), 5
+			pool.Spec.Rollout.MaxUnavailable = new(intstr.FromInt32(2))
+		})
+		reconcile(ctx)
+		Expect(g.pool(ctx).Status.ObservedGeneration).To(Equal(generation))
+		reconcile(ctx)
+		Expect(g.pool(ctx).Status.ObservedGeneration).To(Equal(g.pool(ctx).Generation))
+	})
+})
