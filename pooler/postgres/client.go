@@ -256,7 +256,7 @@ func (cl *client) serverLost() {
 // client is under way. The client's goroutine ends soon after.
 func (cl *client) hangUp(message []byte, ifIdle bool) {
 	cl.mu.Lock()
-	if cl.closing || ifIdle && (cl.wait != nil || !cl.machine.Idle()) {
+	if cl.closing || ifIdle && (!cl.established || cl.wait != nil || !cl.machine.Idle()) {
 		cl.mu.Unlock()
 		return
 	}
@@ -306,10 +306,7 @@ func (cl *client) attach(lease pool.Lease[*conn]) bool {
 		lease.Release()
 		return true
 	}
-	c.mu.Lock()
-	c.lease = lease
-	c.mu.Unlock()
-	c.client.Store(cl)
+	c.take(lease, cl)
 	if c.broken.Load() && c.client.CompareAndSwap(cl, nil) {
 		return false
 	}

@@ -58,7 +58,7 @@ func (c *conn) read() {
 		n, err := c.net.Read(buf[have:])
 		have += n
 		if n > 0 {
-			used, ok := c.take(buf[:have])
+			used, ok := c.hand(buf[:have])
 			if !ok {
 				err = errors.New("the server broke the protocol")
 			}
@@ -71,32 +71,42 @@ func (c *conn) read() {
 	}
 }
 
-// take hands bytes to who has the connection. ok is false if it cannot be read any further.
-func (c *conn) take(in []byte) (used int, ok bool) {
+// hand hands bytes to who has the connection. ok is false if it cannot be read any further.
+func (c *conn) hand(in []byte) (used int, ok bool) {
 	for {
-		cl := c.client.Load()
-		if cl == nil {
-			return c.quiet(in)
+		mine := false
+		if cl := c.client.Load(); cl == nil {
+			used, ok, mine = c.quiet(in)
+		} else {
+			used, ok, mine = cl.deliver(c, in)
 		}
-		if used, ok, mine := cl.deliver(c, in); mine {
+		if mine {
 			return used, ok
 		}
 		runtime.Gosched() // it changes hands
 	}
 }
 
-// quiet takes bytes while nobody has the connection.
-func (c *conn) quiet(in []byte) (used int, ok bool) {
+// quiet takes bytes while nobody has the connection; mine is false if somebody has.
+func (c *conn) quiet(in []byte) (used int, ok, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	used, condition := c.machine.Quiet(in)
-	switch condition {
-	case session.Clean:
-		c.endCleanup(nil)
-	case session.Broken:
-		return used, false
+	if c.client.Load() != nil {
+		return 0, false, false
 	}
-	return used, true
+	used, condition := c.machine.Quiet(in)
+	if condition == session.Clean {
+		c.endCleanup(nil)
+	}
+	return used, condition != session.Broken, true
+}
+
+// take gives the connection to the client that has acquired it.
+func (c *conn) take(lease pool.Lease[*conn], cl *client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lease = lease
+	c.client.Store(cl)
 }
 
 // endCleanup tells who waits for the cleanup. The lock is held.

@@ -30,7 +30,8 @@ type Engine struct {
 	servers  *pool.Set[key, *conn]
 	clients  registry
 	settings atomic.Pointer[settings]
-	apply    sync.Mutex // one Apply at a time, and one change of the budget
+	apply    sync.Mutex // one Apply at a time, and one change of the limit
+	limit    atomic.Int64
 
 	counters counters
 	fault    faults
@@ -89,18 +90,15 @@ func (e *Engine) Apply(cfg Config) error {
 	return nil
 }
 
-// holdBudget holds the server connections to what is allowed now. Apply is locked.
+// holdBudget holds the server connections to what is allowed now: while draining no more than there are clients, and never
+// more than before. Apply is locked.
 func (e *Engine) holdBudget() {
-	e.servers.SetBudget(e.limit())
-}
-
-// limit is what is allowed now: while draining no more than there are clients.
-func (e *Engine) limit() int {
-	limit := e.settings.Load().Limits.MaxOpen
+	limit := int64(e.settings.Load().Limits.MaxOpen)
 	if e.draining.Load() {
-		limit = min(limit, e.clients.len())
+		limit = min(limit, int64(e.clients.len()), e.limit.Load())
 	}
-	return limit
+	e.limit.Store(limit)
+	e.servers.SetBudget(int(limit))
 }
 
 // open says what the pool of a key is made of.

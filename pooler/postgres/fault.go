@@ -41,10 +41,14 @@ func final(err error) bool {
 	return errors.As(err, &missing) || login.Final(err)
 }
 
-// missingPassword says that there is nothing to log in with.
+// missingPassword says that there is nothing to log in with as this user; "": as any user.
 type missingPassword struct{ user string }
 
 func (m *missingPassword) Error() string {
+	if m.user == "" {
+		return "there is no password to log in to the server with: store a user's password in the users Secret instead of a " +
+			"verifier, or name a Secret with a server user in auth.serverUserSecretRef"
+	}
 	return fmt.Sprintf("there is no password to log in to the server as user %q: store the user's password in the users "+
 		"Secret instead of a verifier, or name a Secret with a server user in auth.serverUserSecretRef", m.user)
 }

@@ -10,11 +10,11 @@ import (
 // does nothing.
 func (e *Engine) Probe(ctx context.Context) error {
 	s := e.settings.Load()
-	if e.limit() == 0 {
+	if e.limit.Load() == 0 {
 		return nil
 	}
 	if !s.probes {
-		missing := explain(Endpoint{}, key{}, &missingPassword{"(any)"})
+		missing := explain(Endpoint{}, key{}, &missingPassword{})
 		e.fault.failed(missing)
 		return missing
 	}

@@ -121,6 +121,10 @@ func (cl *client) shut(message []byte) {
 	cl.mu.Lock()
 	established := cl.established
 	if !established {
+		cl.closing = true
+		if cl.wait != nil {
+			cl.wait(errClosing)
+		}
 		cl.net.Close()
 	}
 	cl.mu.Unlock()

@@ -1,0 +1,43 @@
+// Package postgres serves the clients of one PostgreSQL destination through a bounded number of server connections.
+//
+//	         client's goroutine                            reader of the server connection
+//	client ──> input ──> session.FromClient ──> server ──> session.FromServer ──> client
+//	                        │ Acquire                         │ Release, Reset, Discard
+//	                        v                                 v
+//	                     pool.Set, one pool for each key {database, user, startup parameters}
+//
+// Thinking is done by machines without I/O: login.Client, login.Server and session.Session. The goroutines here only carry
+// bytes and may be replaced by event loops.
+//
+// # Decisions
+//
+//   - Each server connection has a reader for its whole life. So one that dies or speaks up while idle is known to be broken
+//     before it is lent, and its place is freed.
+//   - A client's lock guards its machine and is never held across I/O. The right to write to a client is a lock of its own,
+//     which the reader takes for a batch: replies made up here and replies of the server cannot overtake each other.
+//   - Back-pressure is blocking: a reader that cannot write to its client does not read from the server, and a client whose
+//     server does not read is not read from.
+//   - An idle client holds a goroutine and half a kilobyte; a large buffer only while something large passes.
+//   - Two clients share a server connection if database, user and startup parameters are the same on the server. The
+//     settings that a client is told at its login are those that the last login of its key was told.
+//   - A connection that was pinned, or lent in session mode, is cleaned with DISCARD ALL, and ROLLBACK before it if a
+//     transaction is open; it counts as lent meanwhile.
+//   - A cancel request reaches the statement it was meant for or none: the connection is not lent again before the server has
+//     closed the connection that the request came on. Keys are of this process, 4 bytes in protocol 3.0 and 32 in 3.2.
+//   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
+//   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
+//
+// # What clients are told that are not served
+//
+//	53300  sorry, too many clients already; too many wait; or no server connection came free in time
+//	08001  no server connection could be opened in time, or the pooler's own login was refused
+//	08006  the server closed the connection (its own last words, 57P01 for example, go first)
+//	57014  cancelled while waiting
+//	57P01  the pooler shuts down, between two transactions
+//	57P03  the pooler shuts down, at the login
+//	28000  there is only a verifier for this user and no server user
+//	3D000, 22023, 42704, ...  what the server says for good about the database or the settings that the client named
+//
+// At the login these are FATAL. For a statement of a running session that waited in vain the severity is ERROR and the
+// session goes on. What time can heal (57P03, 53300 of the server) never reaches a client that could wait.
+package postgres
