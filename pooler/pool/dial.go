@@ -58,7 +58,7 @@ func (p *Pool[C]) grow() {
 	g.grants++
 	p.granted = g.grants
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.DialTimeout)
-	e := &entry[C]{pool: p, generation: p.generation, born: g.now, jitter: 0.9 + 0.1*rand.Float64(), cancel: cancel}
+	e := &entry[C]{pool: p, generation: p.generation, jitter: 0.9 + 0.1*rand.Float64(), cancel: cancel}
 	p.all[e] = struct{}{}
 	p.move(e, dialing)
 	go p.dial(ctx, e)
@@ -109,6 +109,7 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	p.dials.fails = 0
 	p.dials.window = min(p.dials.window+1, p.cfg.MaxDials)
 	p.dials.failing = time.Time{}
+	e.born = p.group.now
 	e.setExpiry()
 	p.settle(e)
 }

@@ -42,7 +42,7 @@ type entry[C any] struct {
 	generation uint64        // of the pool when the dial began; an older one is retired
 	seized     bool          // Close took it from its holder: the holder's Release is no misuse
 
-	born    time.Duration      // when the dial began, on the group's clock
+	born    time.Duration      // when it was dialed, on the group's clock
 	since   time.Duration      // idle since, on the group's coarse clock
 	expires time.Duration      // end of its lifetime; 0: never
 	jitter  float64            // its part of Config.Lifetime, drawn once

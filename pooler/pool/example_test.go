@@ -30,23 +30,17 @@ func Example() {
 	server := listen()
 	defer server.Close()
 	ctx := context.Background()
+	dial := func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", server.Addr().String())
+	}
 
-	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", server.Addr().String())
-		},
-		Close: func(conn net.Conn) { conn.Close() },
-	})
-	lease, err := p.Acquire(ctx)
-	fmt.Fprintln(lease.Conn(), "hello")
-	lease.Release()
-
-	stats := p.Stats()
-	fmt.Println(stats.Open, "open,", stats.Idle, "idle, error", err)
-	fmt.Println(p.Close(ctx))
-	// Output:
-	// 1 open, 1 idle, error <nil>
-	// <nil>
+	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{Dial: dial, Close: func(c net.Conn) { c.Close() }})
+	defer p.Close(ctx)
+	lease, err := p.Acquire(ctx) // waits for a connection, as long as ctx allows
+	defer lease.Release()        // or Discard, if the connection broke
+	_, err = lease.Conn().Write([]byte("hello"))
+	fmt.Println(p.Stats().Lent, "lent, error:", err)
+	// Output: 1 lent, error: <nil>
 }
 
 func ExamplePool_AcquireFunc() {

@@ -560,6 +560,7 @@ func TestALifetimeShorterThanADialStillServes(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		mustServe(t, a)
+		time.Sleep(time.Second)
 		a.lease.Release()
 		time.Sleep(time.Second)
 		synctest.Wait()

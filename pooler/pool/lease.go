@@ -24,7 +24,7 @@ func (l Lease[C]) Conn() C {
 // Valid reports whether the lease holds a connection: it was acquired and has not ended.
 func (l Lease[C]) Valid() bool { return l.entry != nil && l.entry.turn.Load() == l.turn }
 
-// Age is the time since the connection's dial began.
+// Age is the time since the connection was dialed.
 func (l Lease[C]) Age() time.Duration {
 	if l.entry == nil {
 		return 0

@@ -70,6 +70,7 @@ func (p *Pool[C]) settle(e *entry[C]) {
 // verdict is the reason to close e now that it comes back, or kept.
 func (p *Pool[C]) verdict(e *entry[C]) Reason {
 	g := p.group
+	used := e.state != dialing // a new one serves once, even if its lifetime or turn is shorter than its dial took
 	switch {
 	case p.closed:
 		return Shutdown
@@ -77,9 +78,9 @@ func (p *Pool[C]) verdict(e *entry[C]) Reason {
 		return Retired
 	case p.held() > p.limit() || g.held() > g.budget:
 		return Surplus
-	case e.state != dialing && e.expired(): // a new one serves once even if its lifetime is shorter than its dial
+	case used && e.expired():
 		return ByLifetime
-	case p.queue.len > 0 && g.claimed(e):
+	case used && p.queue.len > 0 && g.claimed(e):
 		return Yielded
 	}
 	return kept

@@ -190,6 +190,23 @@ func TestASmallKeyIsNotStarvedByABigOne(t *testing.T) {
 	}
 }
 
+func TestKeysThatShareOnePlaceAreServedEvenIfADialTakesLongerThanATurn(t *testing.T) {
+	bubbleSet(t, 1, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
+		w.dialFor = 3 * time.Second
+		load := newLoad(s)
+		for _, key := range []string{"a", "b", "c"} {
+			load.start(key, 5)
+		}
+		time.Sleep(time.Minute)
+		load.stop()
+		for _, key := range []string{"a", "b", "c"} {
+			if load.served[key] < 5 {
+				t.Errorf("%s got %d leases in a minute", key, load.served[key])
+			}
+		}
+	})
+}
+
 // load is clients that acquire, hold for 10 ms and release, again and again. All run in one bubble, one after the other.
 type load struct {
 	set     *pool.Set[string, *conn]
