@@ -18,7 +18,7 @@ import (
 
 // vanish is how long the charge of a pod is held that is gone without having left in order: as long as a database needs
 // at most to notice that its peer is dead. Pools set their server connections so that it is.
-const vanish = 30 * time.Second
+const vanish = 45 * time.Second
 
 // soon is when to look again after losing a race: the cache needs a moment to catch up.
 const soon = 200 * time.Millisecond
@@ -33,7 +33,7 @@ type Options struct {
 	ClientCA string // PEM of the control CA, by which pods know the operator
 	Image    string // of pooler pods, for pools that name none
 
-	// Vanish is how long the charge of a pod is held that is gone without having left in order. Unset: 30 s.
+	// Vanish is how long the charge of a pod is held that is gone without having left in order. Unset: 45 s.
 	Vanish time.Duration
 	// Now is the clock. Unset: time.Now.
 	Now func() time.Time

@@ -153,7 +153,8 @@ type Rollout struct {
 	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
 
 	// maxUnavailable is how many pods may be away during a rollout or a voluntary disruption such as a node drain, as a
-	// number or a percentage. Unset means 1.
+	// number or a percentage. Unset means 1 in a disruption, and in a rollout none for which no other has come, as far
+	// as maxSurge allows.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 100 : self.matches('^(100|[1-9]?[0-9])%$')",message="maxUnavailable must be a number from 0 to 100 or a percentage such as 25%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`

@@ -89,7 +89,8 @@ func hashOf(template *corev1ac.PodTemplateSpecApplyConfiguration) (string, error
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// Strategy is how many pods a rollout adds and removes at a time.
+// Strategy is how many pods a rollout adds and removes at a time. Unless the pool says otherwise it removes none before
+// another has come: a pool of one pod goes on serving, too.
 func Strategy(pool *v1alpha1.ConnectionPool) (surge, unavailable intstr.IntOrString) {
 	surge, unavailable = pool.Spec.Rollout.Surge(), pool.Spec.Rollout.Unavailable()
 	added, err := intstr.GetScaledValueFromIntOrPercent(&surge, int(pool.Replicas()), true)
@@ -100,6 +101,9 @@ func Strategy(pool *v1alpha1.ConnectionPool) (surge, unavailable intstr.IntOrStr
 		if int64(pool.Spec.Destinations[i].MaxOpen()) < int64(pool.Replicas())+int64(added) {
 			return intstr.FromInt32(0), intstr.FromInt32(1)
 		}
+	}
+	if pool.Spec.Rollout.MaxUnavailable == nil && added > 0 {
+		unavailable = intstr.FromInt32(0)
 	}
 	return surge, unavailable
 }

@@ -133,7 +133,8 @@ func TestRolloutNeverWaitsForAConnectionThatNobodyCanGiveUp(t *testing.T) {
 		replicas, maxOpen  int32
 		surge, unavailable intstr.IntOrString
 	}{
-		"enough for the pods and the surge":           {replicas: 4, maxOpen: 5, surge: intstr.FromString("25%"), unavailable: one},
+		"enough for the pods and the surge":           {replicas: 4, maxOpen: 5, surge: intstr.FromString("25%"), unavailable: zero},
+		"one pod goes on until the other has come":    {replicas: 1, maxOpen: 2, surge: intstr.FromString("25%"), unavailable: zero},
 		"enough for the pods, not for the surge":      {replicas: 4, maxOpen: 4, surge: zero, unavailable: one},
 		"not even enough for the pods":                {replicas: 4, maxOpen: 3, surge: zero, unavailable: one},
 		"a share of a pod counts as one in the surge": {replicas: 5, maxOpen: 6, surge: zero, unavailable: one},

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
-	"github.com/weir-dev/weir/controllers/desired"
 	"github.com/weir-dev/weir/controllers/plan"
 	"github.com/weir-dev/weir/pooler/podapi"
 )
@@ -152,7 +151,7 @@ func (v view) movingShares() verdict {
 // available says whether enough pods serve.
 func (v view) available() verdict {
 	want, ready := v.Pool.Replicas(), *v.status.ReadyReplicas
-	_, away := desired.Strategy(v.Pool)
+	away := v.Pool.Spec.Rollout.Unavailable()
 	unavailable, err := intstr.GetScaledValueFromIntOrPercent(&away, int(want), false)
 	if err != nil {
 		unavailable = 0

@@ -32,7 +32,8 @@ type RolloutApplyConfiguration struct {
 	// one without surge instead.
 	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
 	// maxUnavailable is how many pods may be away during a rollout or a voluntary disruption such as a node drain, as a
-	// number or a percentage. Unset means 1.
+	// number or a percentage. Unset means 1 in a disruption, and in a rollout none for which no other has come, as far
+	// as maxSurge allows.
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 	// drainTimeoutSeconds is how long a leaving pod lets its clients finish their transactions before it closes them.
 	// Unset means 60.
