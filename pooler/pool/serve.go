@@ -70,7 +70,6 @@ func (p *Pool[C]) settle(e *entry[C]) {
 // verdict is the reason to close e now that it comes back, or kept.
 func (p *Pool[C]) verdict(e *entry[C]) Reason {
 	g := p.group
-	used := e.state != dialing // a new one serves once, even if its lifetime or turn is shorter than its dial took
 	switch {
 	case p.closed:
 		return Shutdown
@@ -78,9 +77,9 @@ func (p *Pool[C]) verdict(e *entry[C]) Reason {
 		return Retired
 	case p.held() > p.limit() || g.held() > g.budget:
 		return Surplus
-	case used && e.expired():
+	case e.expired():
 		return ByLifetime
-	case used && p.queue.len > 0 && g.claimed(e):
+	case p.queue.len > 0 && g.claimed(e):
 		return Yielded
 	}
 	return kept
