@@ -173,6 +173,33 @@ func TestNoReplyEverReachesAnotherClientAndTheLimitHolds(t *testing.T) {
 	t.Logf("%d answers; %+v", answers, f.Stats().Counters)
 }
 
+func TestAPlaceIsFreeOnlyWhenTheServerHasEndedTheConnection(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	f := serve(t, db, cfg)
+	admin := db.Admin()
+	for range 10 {
+		var together gosync.WaitGroup
+		for range cfg.Limits.MaxOpen {
+			conn := f.connect()
+			together.Go(func() {
+				if _, err := conn.Exec(context.Background(), "select pg_sleep(0.1)"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		together.Wait()
+		none := cfg
+		none.Limits.MaxOpen, none.Limits.MaxIdle = 0, 0
+		f.apply(none)
+		eventually(t, "every place is free", func() bool { return f.Stats().Open == 0 })
+		if n, err := pgtest.Count(admin, "usename = 'app'"); n != 0 || err != nil {
+			t.Fatalf("every place is free, and the server still has %d connections (%v)", n, err)
+		}
+		f.apply(cfg)
+	}
+}
+
 func TestClientsWaitWhileTheServerIsKilledAndRestarted(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	f := serve(t, db, config(db))

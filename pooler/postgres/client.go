@@ -272,9 +272,7 @@ func (cl *client) hangUp(message []byte, ifIdle bool) {
 	if len(message) > 0 {
 		cl.write(message)
 	}
-	if half, ok := cl.net.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-	}
+	closeWrite(cl.net)
 	cl.out.Unlock()
 	cl.net.SetReadDeadline(time.Now().Add(linger))
 }

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"runtime"
 	"sync"
@@ -18,6 +20,10 @@ import (
 const (
 	serverBuffer   = 16 << 10         // bytes that the reader of a server connection holds
 	cleanupTimeout = 10 * time.Second // for ROLLBACK and DISCARD ALL
+
+	// goodbyeTimeout is how long the server may take to end a connection that it was told to end. While it runs a
+	// statement it looks for the end of its client every 5 s, see guards.
+	goodbyeTimeout = 10 * time.Second
 )
 
 // conn is a server connection. One goroutine reads from it for as long as it is open; what it reads goes to the client that
@@ -34,6 +40,7 @@ type conn struct {
 
 	client  atomic.Pointer[client] // who has it lent; changes with the client's lock held, but for its death
 	broken  atomic.Bool            // it must not be lent
+	ended   chan struct{}          // closed when there is nothing more to read
 	machine *session.Server        // guarded by the client's lock, or by mu if there is none
 
 	mu      sync.Mutex
@@ -43,15 +50,38 @@ type conn struct {
 	then    session.Action // what ends the lease after them; Continue: nothing yet
 }
 
-// close is the pool's hook.
+// close is the pool's hook: it returns, and frees the connection's place, when the server has ended the connection too.
+// Otherwise the server could see one more than is allowed.
 func (c *conn) close() {
 	c.broken.Store(true)
-	c.net.Close()
+	_ = c.net.SetWriteDeadline(time.Now().Add(linger))
+	_, _ = c.net.Write(wire.AppendTerminate(nil))
+	closeWrite(c.net)
+	patience := time.NewTimer(goodbyeTimeout)
+	defer patience.Stop()
+	select {
+	case <-c.ended:
+	case <-patience.C:
+		c.engine.log.Warn("the server does not end a connection that it was told to end", "after", goodbyeTimeout)
+	}
+	_ = c.net.Close()
+}
+
+// closeWrite tells the other side that nothing more will come.
+func closeWrite(nc net.Conn) {
+	if secure, ok := nc.(*tls.Conn); ok {
+		_ = secure.CloseWrite()
+		nc = secure.NetConn()
+	}
+	if half, ok := nc.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
 }
 
 // read passes on what the server sends, until the connection ends.
 func (c *conn) read() {
 	defer c.engine.readers.Done()
+	defer close(c.ended)
 	buf := make([]byte, serverBuffer)
 	have := 0
 	for {
@@ -60,7 +90,9 @@ func (c *conn) read() {
 		if n > 0 {
 			used, ok := c.hand(buf[:have])
 			if !ok {
-				err = errors.New("the server broke the protocol")
+				c.lost()
+				_, _ = io.Copy(io.Discard, c.net) // until close has seen to it
+				return
 			}
 			have = copy(buf, buf[used:have])
 		}
@@ -94,6 +126,9 @@ func (c *conn) quiet(in []byte) (used int, ok, mine bool) {
 	if c.client.Load() != nil {
 		return 0, false, false
 	}
+	if c.broken.Load() {
+		return len(in), true, true // it is being closed: the rest of what it had to say
+	}
 	used, condition := c.machine.Quiet(in)
 	if condition == session.Clean {
 		c.endCleanup(nil)
@@ -117,10 +152,10 @@ func (c *conn) endCleanup(err error) {
 	}
 }
 
-// lost ends a connection that cannot be read any further.
+// lost sees to it that a connection that cannot be read any further is closed.
 func (c *conn) lost() {
 	c.broken.Store(true)
-	c.net.Close()
+	_ = c.net.SetWriteDeadline(time.Unix(1, 0)) // for who is writing now
 	c.mu.Lock()
 	c.endCleanup(errors.New("the server closed the connection"))
 	c.mu.Unlock()

@@ -123,7 +123,7 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 	}
 	c := &conn{
 		engine: e, key: k, net: l.conn, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
-		cancel: l.machine.CancelKey(), params: l.machine.Params(),
+		cancel: l.machine.CancelKey(), params: l.machine.Params(), ended: make(chan struct{}),
 	}
 	c.machine = session.NewServer(c.params)
 	e.readers.Add(1)

@@ -92,9 +92,7 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 
 // lastWord lets the client read why it was refused: closing with unread input would lose it.
 func (en *entry) lastWord() {
-	if half, ok := en.net.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-	}
+	closeWrite(en.net)
 	en.net.SetReadDeadline(time.Now().Add(linger))
 	for en.in.read(en.net, 0) == nil {
 		en.in.use(len(en.in.bytes()))
