@@ -15,7 +15,7 @@ const MaxConfigBytes = 1 << 20
 // ConfigKey is the key of the Config in the pool's ConfigMap, and the name of its file in a pod.
 const ConfigKey = "config.json"
 
-// Protocols of a Destination.
+// ProtocolPostgreSQL is the Protocol of a PostgreSQL destination.
 const ProtocolPostgreSQL = "PostgreSQL"
 
 // Pool modes of PostgreSQL.

@@ -270,7 +270,7 @@ func (cl *client) hangUp(message []byte, ifIdle bool) {
 	cl.net.SetWriteDeadline(time.Now().Add(linger)) // for who is writing now, too
 	cl.out.Lock()
 	if len(message) > 0 {
-		cl.write(message)
+		_ = cl.write(message) // who is gone need not be told
 	}
 	closeWrite(cl.net)
 	cl.out.Unlock()

@@ -8,6 +8,7 @@ import (
 // PoolMode says for how long a client keeps a server connection.
 type PoolMode int
 
+// Pool modes.
 const (
 	Transaction PoolMode = iota // until ReadyForQuery says idle
 	Session                     // until the client leaves
@@ -60,6 +61,7 @@ type Login struct{ User, Password string }
 // TLSMode towards the server, as in libpq's sslmode.
 type TLSMode int
 
+// Modes of TLS towards the server.
 const (
 	Disable TLSMode = iota
 	Prefer
@@ -77,6 +79,7 @@ type ServerTLS struct {
 // ClientTLSPolicy says which clients are let in.
 type ClientTLSPolicy int
 
+// Policies of TLS towards clients.
 const (
 	TLSDisabled ClientTLSPolicy = iota // SSLRequest is answered with N
 	TLSOptional

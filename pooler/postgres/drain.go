@@ -23,7 +23,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 	e.clients.closeAll(shutdownMessage)
 	late, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
-	e.clients.wait(late)
+	_ = e.clients.wait(late) // ctx tells that it was late
 	return ctx.Err()
 }
 

@@ -162,7 +162,7 @@ func (e *Engine) Close() error {
 	e.clients.closeAll(shutdownMessage)
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
-	e.clients.wait(ctx)
+	_ = e.clients.wait(ctx) // closing the servers does not wait for them
 	err := e.servers.Close(ctx)
 	e.readers.Wait()
 	e.running.Wait()

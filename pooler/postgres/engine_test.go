@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -90,8 +89,7 @@ func (f *fixture) with(t testing.TB) *fixture {
 type logWriter struct{ t testing.TB }
 
 func (w logWriter) Write(b []byte) (int, error) {
-	io.WriteString(w.t.Output(), string(b))
-	return len(b), nil
+	return w.t.Output().Write(b)
 }
 
 func (f *fixture) apply(cfg postgres.Config) {

@@ -53,6 +53,7 @@ type Counters struct {
 // Reachability says whether the server takes connections.
 type Reachability int
 
+// What is known about a server.
 const (
 	Unknown     Reachability = iota // not tried yet
 	Reachable                       // the last attempt succeeded

@@ -35,7 +35,10 @@ type Credential struct {
 	stored scram.StoredCredentials
 }
 
-func (Credential) String() string   { return "(credential)" }
+// String hides the credential.
+func (Credential) String() string { return "(credential)" }
+
+// GoString hides the credential.
 func (Credential) GoString() string { return "login.Credential{}" }
 
 // ParseCredential reads the value stored for a user: a SCRAM-SHA-256 verifier as

@@ -35,7 +35,10 @@ func NewPassword(clear string) *Password {
 	return &Password{clear: clear, prepared: prepare(clear)}
 }
 
-func (*Password) String() string   { return "(password)" }
+// String hides the password.
+func (*Password) String() string { return "(password)" }
+
+// GoString hides the password.
 func (*Password) GoString() string { return "login.Password{}" }
 
 // keysFor derives the keys, or remembers them from last time. Logins that start

@@ -190,7 +190,7 @@ func (s *Server) Run() {
 	s.life, s.done = life, make(chan struct{})
 	go func() {
 		defer close(s.done)
-		cmd.Wait()
+		_ = cmd.Wait() // a server that is stopped or killed says so
 	}()
 	s.awaitReady()
 }
@@ -232,7 +232,7 @@ func (s *Server) Stop() {
 func (s *Server) Kill() {
 	s.t.Helper()
 	for _, pid := range append(s.children(), s.pid()) {
-		syscall.Kill(pid, syscall.SIGKILL)
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 	}
 	s.Stop()
 	os.Remove(filepath.Join(s.data(), "postmaster.pid"))

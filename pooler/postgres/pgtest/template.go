@@ -35,7 +35,7 @@ func makeDir() (dir string, cred *syscall.Credential, err error) {
 var (
 	templateMu  sync.Mutex
 	templateDir string
-	remover     io.Closer // open for as long as this process lives
+	remover     io.Closer //nolint:unused // open for as long as this process lives
 )
 
 // makeTemplate makes an empty data directory, once in a process: initdb takes longer than a copy. It is removed by a child

@@ -115,7 +115,7 @@ func (l *ledger) startCopy() (ignored, ended bool) {
 // ready says that a ReadyForQuery is owed.
 func (l *ledger) ready() bool {
 	for i := range l.n {
-		if (*l.at(i)).endsReady() {
+		if l.at(i).endsReady() {
 			return true
 		}
 	}

@@ -188,13 +188,12 @@ func (b *backend) endSimple(simple bool) {
 
 // player is a client with its machine.
 type player struct {
-	name    string
-	s       Session
-	unsent  []byte // said, not taken by the machine yet
-	got     []byte
-	copying bool
-	queued  bool
-	late    func() // a Sent that is still to come
+	name   string
+	s      Session
+	unsent []byte // said, not taken by the machine yet
+	got    []byte
+	queued bool
+	late   func() // a Sent that is still to come
 }
 
 // world is two clients that share one server connection.
