@@ -56,10 +56,11 @@ var _ = Describe("an object of a child's name", func() {
 
 		By("going on when it is gone")
 		Expect(cluster.Delete(ctx, foreign)).To(Succeed())
+		g.poke(ctx)
 		g.awaitChildren(ctx)
 		Eventually(g.conditionOf(ctx, v1alpha1.ConditionStalled)).Should(BeEmpty())
 	},
-		Entry("Service", &corev1.Service{ObjectMeta: meta("", poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}, nil),
+		Entry("Service", &corev1.Service{ObjectMeta: meta("", poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, nil),
 		Entry("ConfigMap", &corev1.ConfigMap{ObjectMeta: meta("", poolName+"-pooler")}, nil),
 		Entry("Deployment", &appsv1.Deployment{ObjectMeta: meta("", poolName+"-pooler"), Spec: appsv1.DeploymentSpec{Selector: selector, Template: template}}, nil),
 		Entry("PodDisruptionBudget", &policyv1.PodDisruptionBudget{ObjectMeta: meta("", poolName+"-pooler"), Spec: policyv1.PodDisruptionBudgetSpec{Selector: selector}}, nil),
@@ -68,11 +69,15 @@ var _ = Describe("an object of a child's name", func() {
 	)
 
 	It("makes no pods when it is the Service, because nobody could reach them", func(ctx context.Context) {
-		Expect(cluster.Create(ctx, &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}})).To(Succeed())
+		Expect(cluster.Create(ctx, &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}})).To(Succeed())
 		g.startOperator()
 		g.create(ctx)
 		Eventually(g.conditionOf(ctx, v1alpha1.ConditionStalled)).Should(Equal("True/NameClash"))
 		Expect(apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKey{Namespace: g.namespace, Name: poolName + "-pooler"}, &appsv1.Deployment{}))).To(BeTrue())
+
+		By("looking again by itself when it is gone")
+		Expect(cluster.Delete(ctx, &corev1.Service{ObjectMeta: meta(g.namespace, poolName)})).To(Succeed())
+		g.awaitChildren(ctx)
 	})
 
 	It("that belongs to a deleted pool of the same name is waited for", func(ctx context.Context) {

@@ -19,8 +19,8 @@ import (
 	"github.com/weir-dev/weir/controllers/pods"
 )
 
-// What somebody else does between the moment in which a pass looks and the moment in which it writes.
-var _ = Describe("a pass that loses a race", func() {
+// What a pass does when somebody else does something between the moment in which it looks and the moment in which it writes.
+var _ = Describe("a pass", func() {
 	var g *ground
 	var meanwhile func(ctx context.Context, kind string) // is called before each apply
 	var reconcile func(ctx context.Context)
@@ -60,6 +60,21 @@ var _ = Describe("a pass that loses a race", func() {
 			}
 		}
 	}
+
+	It("applies nothing when nothing has changed", func(ctx context.Context) {
+		reconcile(ctx)
+		g.addPods(ctx, "a", "b")
+		for range 4 {
+			reconcile(ctx)
+		}
+		applied := []string{}
+		meanwhile = func(_ context.Context, kind string) { applied = append(applied, kind) }
+		reconcile(ctx)
+		Expect(applied).To(BeEmpty())
+		g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Replicas = new(int32(3)) })
+		reconcile(ctx)
+		Expect(applied).To(Equal([]string{"ConfigMap", "Deployment"}), "only what changes is applied")
+	})
 
 	It("does not overwrite a ConfigMap that changed, and pushes nothing", func(ctx context.Context) {
 		reconcile(ctx)
@@ -102,7 +117,7 @@ var _ = Describe("a pass that loses a race", func() {
 	})
 
 	It("does not take over an object that somebody has just made", func(ctx context.Context) {
-		foreign := &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+		foreign := &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}
 		once("Service", func(ctx context.Context) { Expect(cluster.Create(ctx, foreign)).To(Succeed()) })
 		reconcile(ctx)
 		Expect(get(ctx, g.namespace, poolName, &corev1.Service{}).ResourceVersion).To(Equal(foreign.ResourceVersion))
@@ -112,7 +127,7 @@ var _ = Describe("a pass that loses a race", func() {
 
 	It("does not take over an object that has taken the place of a child", func(ctx context.Context) {
 		reconcile(ctx)
-		foreign := &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+		foreign := &corev1.Service{ObjectMeta: meta(g.namespace, poolName), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}
 		g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Destinations[0].ListenPort = 6543 })
 		once("Service", func(ctx context.Context) {
 			Expect(cluster.Delete(ctx, get(ctx, g.namespace, poolName, &corev1.Service{}))).To(Succeed())
