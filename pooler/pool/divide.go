@@ -104,7 +104,7 @@ func (g *group[C]) claimed(e *entry[C]) bool {
 		}
 		more := e.pool.held() - p.held()
 		if more >= 2 || more == 1 && p.held() == 0 && g.now-e.born >= turn {
-			coming -= min(p.need(), max(1, more/2))
+			coming -= min(p.need(), max(1, (more+coming)/2)) // so many that both hold as many in the end
 		}
 		if coming < 0 {
 			return true

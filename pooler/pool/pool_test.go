@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,6 +126,19 @@ func TestAcquireFuncDeliversOnce(t *testing.T) {
 		}
 		if s := p.Stats(); s.Cancelled != 1 || s.TimedOut != 2 {
 			t.Errorf("%d withdrew, %d timed out; want 1, 2", s.Cancelled, s.TimedOut)
+		}
+	})
+}
+
+func TestClientsThatAreToldTogetherAreToldInOrder(t *testing.T) {
+	bubble(t, eternal(0), func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		var order []int
+		for i := range 5 {
+			p.AcquireFunc(time.Time{}, func(pool.Lease[*conn], error) { order = append(order, i) })
+		}
+		closeNow(p.Close)
+		if !slices.Equal(order, []int{0, 1, 2, 3, 4}) {
+			t.Errorf("told in the order %v", order)
 		}
 	})
 }
