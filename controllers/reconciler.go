@@ -101,7 +101,7 @@ func (p *pass) result(err error) (ctrl.Result, error) {
 
 // only says whether an error is nothing but the ones named.
 func only(err error, named ...error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each part is looked at
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, part := range joined.Unwrap() {
 			if !only(part, named...) {
 				return false

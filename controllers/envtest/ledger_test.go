@@ -161,7 +161,7 @@ var _ = Describe("the shares of pods", func() {
 		versions := []int64{g.document(ctx).Ledger.Version}
 		for step, uid := range []string{"c", "d", "e", "f"} {
 			if step%2 == 0 {
-				g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Replicas = new(int32(3 + int32(step))) })
+				g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Replicas = new(int32(3 + step)) })
 			}
 			pods = append(pods, g.addPods(ctx, uid)...)
 			Eventually(func(now Gomega) {
