@@ -36,7 +36,7 @@ var _ = Describe("a pool", Ordered, func() {
 		row := must("-n", namespace, "get", "connectionpool", pool)
 		Expect(row).To(ContainSubstring("DESIRED"))
 		Eventually(func() string { return field(pool, ".status.connections.limit") }).Should(Equal(strconv.Itoa(maxOpen)))
-		Expect(field(pool, ".status.readyReplicas")).To(Equal("2"))
+		Eventually(func() string { return field(pool, ".status.readyReplicas") }).Should(Equal("2"))
 		Expect(condition(pool, "Available")).To(HavePrefix("True/"))
 		Expect(condition(pool, "ConfigSynced")).To(HavePrefix("True/"))
 	})
@@ -87,9 +87,8 @@ var _ = Describe("a pool", Ordered, func() {
 		}
 
 		BeforeAll(func() {
-			direct := fmt.Sprintf("postgres://postgres:%s@postgres.%s.svc:5432/postgres?sslmode=disable", superPassword(), namespace)
 			apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
-			apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", direct))
+			apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
 			must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
 			goesOn()
 		})
@@ -129,6 +128,28 @@ var _ = Describe("a pool", Ordered, func() {
 		})
 	})
 
+	It("never exceeds maxOpen when a pod and the operator die in the middle of a resize", func() {
+		apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
+		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
+		DeferCleanup(func() { must("-n", namespace, "delete", "pod", "load", "watch", "--timeout=60s") })
+		must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+		must("-n", namespace, "scale", "connectionpool", pool, "--replicas=2")
+		Eventually(func() string { return field(pool, ".status.readyReplicas") }).Should(Equal("2"))
+
+		must("-n", namespace, "scale", "connectionpool", pool, "--replicas=3")
+		dying := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "-o", "jsonpath={.items[0].metadata.name}")
+		must("-n", namespace, "delete", "pod", dying, "--grace-period=1", "--wait=false") // killed before it has let its clients go
+		must("-n", "weir-system", "delete", "pods", "--all", "--grace-period=1")
+
+		Eventually(func() string { return field(pool, ".status.readyReplicas") }, 3*time.Minute).Should(Equal("3"))
+		Eventually(func() string { return field(pool, ".status.connections.limit") }, 3*time.Minute).Should(Equal(strconv.Itoa(maxOpen)))
+		var watched watchStats
+		Expect(stats("watch", &watched)).To(Succeed())
+		Expect(watched.Most).To(And(BeNumerically("<=", maxOpen), BeNumerically(">", 0)), "connections that PostgreSQL counted at once")
+		must("-n", namespace, "scale", "connectionpool", pool, "--replicas=1")
+		Eventually(func() []string { return podUIDs(pool) }, 3*time.Minute).Should(HaveLen(1))
+	})
+
 	It("waits out a restart of the database", func() {
 		uid := must("-n", namespace, "get", "pods", "-l", "app=postgres", "-o", "jsonpath={.items[0].metadata.uid}")
 		_, _ = inPostgres("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
@@ -154,9 +175,9 @@ var _ = Describe("a pool", Ordered, func() {
 	})
 })
 
-// superPassword is the password of the demo database's superuser, as hack/postgres sets it.
-func superPassword() string {
-	out := must("-n", namespace, "get", "secret", "postgres", "-o", `go-template={{.data.password | base64decode}}`)
-	Expect(out).NotTo(BeEmpty())
-	return out
+// directly is how the superuser connects to the database, around every pool.
+func directly() string {
+	secret := must("-n", namespace, "get", "secret", "postgres", "-o", `go-template={{.data.password | base64decode}}`)
+	Expect(secret).NotTo(BeEmpty())
+	return fmt.Sprintf("postgres://postgres:%s@postgres.%s.svc:5432/postgres?sslmode=disable", secret, namespace)
 }
