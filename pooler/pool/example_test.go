@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"time"
 
@@ -35,9 +36,15 @@ func Example() {
 	}
 
 	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{Dial: dial, Close: func(c net.Conn) { c.Close() }})
+	if err != nil {
+		log.Fatal(err) // it names the field of the Config that makes no sense
+	}
 	defer p.Close(ctx)
 	lease, err := p.Acquire(ctx) // waits for a connection, as long as ctx allows
-	defer lease.Release()        // or Discard, if the connection broke
+	if err != nil {
+		log.Fatal(err) // it tells how long and for what it waited
+	}
+	defer lease.Release() // or Discard, if the connection broke
 	_, err = lease.Conn().Write([]byte("hello"))
 	fmt.Println(p.Stats().Lent, "lent, error:", err)
 	// Output: 1 lent, error: <nil>

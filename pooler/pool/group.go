@@ -29,7 +29,7 @@ type group[C any] struct {
 
 	past  Stats // what forgotten pools have counted
 	peaks peaks
-	proof proof
+	proof proof //nolint:unused // see check
 }
 
 func newGroup[C any](budget int) *group[C] {

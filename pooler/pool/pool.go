@@ -30,7 +30,7 @@ type Pool[C any] struct {
 	used    time.Duration // when it was last acquired from, on the coarse clock
 	stat    Stats         // what only rises; the rest is filled in by Stats
 	peaks   peaks
-	proof   proof
+	proof   proof //nolint:unused // see check
 }
 
 // New makes a Pool and starts to fill it to Min. It fails if cfg makes no sense, naming the field.

@@ -35,7 +35,6 @@ type world struct {
 	dials                  int
 	parallel, mostParallel int // dials under way, and their peak
 	opened                 []*conn
-	resets                 int
 	manual                 bool          // dials wait for the test, see pending
 	pending                []*dial       // oldest first
 	dialFor                time.Duration // how long a dial takes
