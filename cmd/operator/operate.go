@@ -48,20 +48,7 @@ func operate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	manager, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         controllers.Cache(),
-		LeaderElection:                o.leaderElection,
-		LeaderElectionID:              name,
-		LeaderElectionNamespace:       o.namespace,
-		LeaderElectionReleaseOnCancel: true, // the process ends as soon as the manager does
-		HealthProbeBindAddress:        o.healthAddress,
-		Metrics: metricsserver.Options{
-			BindAddress:    o.metricsAddress,
-			SecureServing:  true,
-			FilterProvider: filters.WithAuthenticationAndAuthorization,
-		},
-	})
+	manager, err := newManager(config, scheme, o)
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
@@ -89,6 +76,23 @@ func operate(ctx context.Context, o options) error {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+func newManager(config *rest.Config, scheme *runtime.Scheme, o options) (ctrl.Manager, error) {
+	return ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         controllers.Cache(),
+		LeaderElection:                o.leaderElection,
+		LeaderElectionID:              name,
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionReleaseOnCancel: true, // the process ends as soon as the manager does
+		HealthProbeBindAddress:        o.healthAddress,
+		Metrics: metricsserver.Options{
+			BindAddress:    o.metricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+		},
+	})
 }
 
 // controlCA reads or makes the CA by which pods know the operator.
