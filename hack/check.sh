@@ -2,18 +2,28 @@
 # Sourced by the scripts of the test ground: what a machine must have. Each check
 # ends the script with one line that says what is missing and what to do.
 
+# What a person can do instead, where root or apt-get is missing. Scripts that need no cluster say something else.
+instead='start a Docker that can pull images'
+
 check_go() {
-  local want have
-  want=$(awk '$1 == "go" {print $2}' "$repository/go.mod")
+  local want have programs=$repository/hack/cluster/programs # of our modules the one that asks for the latest Go
+  want=$(awk '$1 == "go" {print $2}' "$programs/go.mod")
   command -v go >/dev/null || die "Go is missing: install Go $want or later"
-  have=$(cd "$repository" && go env GOVERSION 2>/dev/null | sed 's/^go//') || have=
+  have=$(cd "$programs" && go env GOVERSION 2>/dev/null | sed 's/^go//') || have=
   [ -n "$have" ] && [ "$(printf '%s\n' "$want" "$have" | sort -V | head -n 1)" = "$want" ] ||
     die "$(go version 2>/dev/null | cut -d' ' -f3) is too old: install Go $want or later"
 }
 
 # check_root WHAT
 check_root() {
-  [ "$(id -u)" = 0 ] || die "root is needed to $1: run this as root, or start a Docker that can pull images"
+  [ "$(id -u)" = 0 ] || die "root is needed to $1: run this as root, or $instead"
+}
+
+# check_compiler: Go's race detector needs a C compiler.
+check_compiler() {
+  local compiler
+  compiler=$(go env CC)
+  command -v "${compiler%% *}" >/dev/null || packages gcc libc6-dev
 }
 
 # check_disk GIGABYTES WHAT: free space where the cache is.
@@ -27,7 +37,7 @@ check_disk() {
 packages() {
   local name missing=() log=$cache/packages.log
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
-    die "this machine has no apt-get to install $* with: use Debian 12, or start a Docker that can pull images"
+    die "this machine has no apt-get to install $* with: use Debian 12, or $instead"
   for name; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done

@@ -2,41 +2,44 @@
 # test.sh: runs the named stages in order and says at the end what ran, how long, and how many tests.
 #   hack/test.sh [verify] [lint] [unit] [envtest] [e2e]
 # A stage that fails does not keep the others from running; the exit code tells. Results as JSON are in dist/test/.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+source "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
+source "$repository/hack/check.sh"
+instead='install it yourself'
+cd "$repository"
 tool=(go tool -modfile=hack/tools/go.mod)
 out=dist/test
-mkdir -p "$out"
 
-# go_test STAGE ARG...: run go test, print what matters, keep every event in $out/STAGE.json
+# go_test NAME ARG...: run go test, print what matters, keep every event in $out/NAME.json
 go_test() {
-  local stage=$1
+  local name=$1
   shift
-  "${tool[@]}" gotestsum --format pkgname --hide-summary skipped --jsonfile "$out/$stage.json" -- "$@"
+  "${tool[@]}" gotestsum --format pkgname --hide-summary skipped --jsonfile "$out/$name.json" -- "$@"
 }
 
+# generated: a digest of everything that `make generate manifests` may write
+generated() { find api config -type f -print0 | sort -z | xargs -0 cat | digest; }
+
 stage_verify() {
-  local before after
-  before=$(git status --porcelain -- api config)
+  local before unformatted
+  before=$(generated)
   make generate manifests
-  after=$(git status --porcelain -- api config)
-  if [ "$before" != "$after" ]; then
+  if [ "$(generated)" != "$before" ]; then
     git --no-pager diff --stat -- api config
-    echo "generated files are stale: run 'make generate manifests' and commit the result"
-    return 1
+    die "generated files were stale: they are written anew, commit them (make generate manifests)"
   fi
-  if [ -n "$(gofmt -l api controllers pooler cmd hack)" ]; then
-    echo "not formatted, run gofmt -w on: $(gofmt -l api controllers pooler cmd hack | tr '\n' ' ')"
-    return 1
-  fi
+  unformatted=$("$(go env GOROOT)/bin/gofmt" -l api cmd controllers hack pooler)
+  # shellcheck disable=SC2086 # a list of files
+  [ -z "$unformatted" ] || die "not formatted, run gofmt -w on:" $unformatted
   go mod tidy -diff
+  hack/docs.sh
 }
 
 stage_lint() { "${tool[@]}" golangci-lint run; }
 
 stage_unit() {
-  hack/postgresql.sh
   local packages
+  check_compiler
+  hack/postgresql.sh
   packages=$(go list ./... | grep -vxFf <(go list $(make envtest-packages)))
   # shellcheck disable=SC2086 # a list of packages
   go_test unit -race -shuffle=on -timeout 15m $packages
@@ -46,6 +49,7 @@ stage_unit() {
 
 stage_envtest() {
   local packages
+  check_compiler
   packages=$(make envtest-packages)
   KUBEBUILDER_ASSETS=$(hack/envtest.sh)
   export KUBEBUILDER_ASSETS
@@ -55,42 +59,51 @@ stage_envtest() {
 
 stage_e2e() { hack/e2e.sh "$out/e2e.json"; }
 
-# passed FILE: how many tests passed and failed, a Ginkgo suite counted by its specs
-tally() {
-  local file=$1 passed failed specs
-  passed=$(grep -c '"Action":"pass".*"Test":' "$file" || true)
-  failed=$(grep -c '"Action":"fail".*"Test":' "$file" || true)
-  while read -r p f; do
-    passed=$((passed + p)) failed=$((failed + f))
-  done < <(grep -oE '[0-9]+ Passed[^|]*\| [^|]*[0-9]+ Failed' "$file" | sed -E 's/\\u001b\[[0-9;]*m//g' |
-    sed -nE 's/.*\b([0-9]+) Passed.*\b([0-9]+) Failed.*/\1 \2/p')
-  echo "$passed $failed"
+# results STAGE: the files that a stage leaves
+results() {
+  case $1 in
+  unit) echo "$out/unit.json" "$out/poolcheck.json" ;;
+  envtest | e2e) echo "$out/$1.json" ;;
+  esac
 }
 
-rows=() all_passed=0 all_failed=0 status=0
-rm -f "$out"/*.json
-for stage in "$@"; do
+rows=() all_passed=0 all_failed=0 all_skipped=0 status=0
+
+# run STAGE: runs it and adds a row to what is said at the end
+run() {
+  local stage=$1 begin=$SECONDS result=ok code file counted="" passed failed skipped
   echo "== $stage"
-  begin=$SECONDS result=ok
   # a subshell of its own shell options: errexit does not hold in a condition
   set +e
   (set -e; "stage_$stage")
   code=$?
   set -e
-  [ $code = 0 ] || { result=FAILED; status=1; }
-  counted=""
-  for file in "$out/$stage.json" $([ "$stage" = unit ] && echo "$out/poolcheck.json"); do
-    [ -f "$file" ] || continue
-    read -r p f < <(tally "$file")
-    all_passed=$((all_passed + p)) all_failed=$((all_failed + f))
-    counted="$counted $p passed, $f failed ($(basename "$file" .json))"
+  [ $code = 0 ] || result=FAILED
+  for file in $(results "$stage"); do
+    passed=0 failed=0 skipped=0
+    [ ! -f "$file" ] || read -r passed failed skipped < <(awk -f hack/tally.awk "$file")
+    # a stage that tested nothing must not look as if it had
+    [ $((passed + failed)) -gt 0 ] || result=FAILED
+    all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed)) all_skipped=$((all_skipped + skipped))
+    counted+=" $(basename "$file" .json): $passed passed, $failed failed, $skipped skipped;"
   done
-  rows+=("$(printf '%-8s %-7s %5d s %s' "$stage" "$result" $((SECONDS - begin)) "$counted")")
+  [ $result = ok ] || status=1
+  rows+=("$(printf '%-8s %-7s %5d s %s' "$stage" "$result" $((SECONDS - begin)) "${counted%;}")")
+}
+
+[ $# -gt 0 ] || die "usage: hack/test.sh verify|lint|unit|envtest|e2e..."
+for stage; do
+  declare -F "stage_$stage" >/dev/null || die "there is no stage $stage: verify, lint, unit, envtest and e2e are those that can be run"
 done
+check_go
+mkdir -p "$out"
+rm -f "$out"/*.json
+for stage; do run "$stage"; done
 
 echo
 echo "What ran:"
 printf '  %s\n' "${rows[@]}"
-[ $status = 0 ] || [ $all_failed -gt 0 ] || all_failed=1 # a stage without tests failed
-echo "$all_passed passed, $all_failed failed"
+# a stage that failed without a test, such as lint, is a failure, too
+[ $status = 0 ] || [ $all_failed -gt 0 ] || all_failed=1
+echo "$all_passed passed, $all_failed failed, $all_skipped skipped"
 exit $status
