@@ -253,7 +253,8 @@ func (cl *client) serverLost() {
 }
 
 // hangUp sends a last message and lets the client read it before the connection is closed; ifIdle: only if nothing of the
-// client is under way. The client's goroutine ends soon after.
+// client is under way. In the middle of a message of the server nothing is sent: it would be taken for data. The client's
+// goroutine ends soon after.
 func (cl *client) hangUp(message []byte, ifIdle bool) {
 	cl.mu.Lock()
 	if cl.closing || ifIdle && (!cl.established || cl.wait != nil || !cl.machine.Idle()) {
@@ -263,6 +264,9 @@ func (cl *client) hangUp(message []byte, ifIdle bool) {
 	cl.closing = true
 	if cl.wait != nil {
 		cl.wait(errClosing)
+	}
+	if cl.machine.Torn() {
+		message = nil
 	}
 	cl.mu.Unlock()
 	cl.leave(false)

@@ -89,6 +89,10 @@ func (s *Session) Pinned() Reason { return s.pinned }
 // ServerDied says that the server has told the client that it closes the connection.
 func (s *Session) ServerDied() bool { return s.died }
 
+// Torn says that the client was passed the beginning of a message whose end is still to come: whatever else it is sent now
+// it would take for that end.
+func (s *Session) Torn() bool { return s.server != nil && s.server.in.Left() > 0 && !s.server.swallows }
+
 // Take returns what was counted since the last call.
 func (s *Session) Take() Counts {
 	counts := s.counts
