@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh up|down: Weir at work on a kind cluster of this machine, and everything of it removed again.
+# demo.sh up|down: Weir at work on a kind cluster of this machine, and the cluster removed again.
 # CLUSTER names the cluster (default weir).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,7 +7,12 @@ export CLUSTER=${CLUSTER:-weir}
 
 # show COMMAND...: print a command as one would type it, and run it
 show() {
-  printf '\n$ %s\n' "$*"
+  local word
+  printf '\n$'
+  for word; do
+    if [[ $word =~ ^[A-Za-z0-9_./:=@%,-]+$ ]]; then printf ' %s' "$word"; else printf ' %s' "${word@Q}"; fi
+  done
+  printf '\n'
   "$@"
 }
 
@@ -24,6 +29,24 @@ retry() {
 
 in_postgres() { kubectl -n demo exec deploy/postgres -- psql -U postgres -XAtqc "$1"; }
 client=(kubectl -n demo exec deploy/client --)
+
+# explain: what a person would look at first when the demo did not work
+explain() {
+  say 'this did not work; what there is, and what it said last:'
+  kubectl -n weir-system get pods -o wide
+  kubectl -n demo get connectionpools,pods -o wide
+  kubectl -n demo get connectionpools -o 'jsonpath={range .items[*].status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
+  kubectl -n weir-system logs deploy/weir-operator --tail=20
+  kubectl -n demo logs -l weir.dev/pool --prefix --tail=10
+} >&2
+
+# on_exit: what runs in the background ends with us
+on_exit() {
+  local status=$?
+  # shellcheck disable=SC2046 # numbers
+  [ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true
+  [ $status = 0 ] || explain || true
+}
 
 role_and_database() {
   retry in_postgres 'select 1'
@@ -64,7 +87,7 @@ use() {
   wait $bench || { cat dist/demo-pgbench.log; return 1; }
   grep -E 'number of clients|transactions actually|latency average|tps' dist/demo-pgbench.log
   printf 'server connections at most, counted in PostgreSQL: %d; maxOpen: %d\n' "$most" "$limit"
-  [ "$most" -le "$limit" ]
+  [ "$most" -le "$limit" ] || { echo 'that is more than maxOpen: a bug in Weir' >&2; return 1; }
 }
 
 look() {
@@ -79,7 +102,7 @@ Try next (after: eval "\$(CLUSTER=$CLUSTER hack/cluster/env.sh)"):
   kubectl -n demo get connectionpool orders-db -o yaml
   kubectl -n demo exec -it deploy/client -- psql postgres://orders@orders-db/orders
   kubectl -n demo exec deploy/postgres -- psql -U postgres -c "select usename, application_name, state, count(*) from pg_stat_activity group by 1, 2, 3"
-Remove it all with: make demo-down
+Remove the cluster with: CLUSTER=$CLUSTER make demo-down
 TXT
 }
 
@@ -88,6 +111,7 @@ up)
   mkdir -p dist
   hack/cluster/up.sh
   eval "$(hack/cluster/env.sh)"
+  trap on_exit EXIT
   hack/cluster/load.sh weir postgres
   install
   use
