@@ -13,14 +13,14 @@ ENVTEST_PACKAGES := $(shell grep -rlE 'envtest\.Environment' --include='*_test.g
 .PHONY: demo demo-down
 demo: ## Bring up a kind cluster with Weir and PostgreSQL, and show a pool at work
 	hack/demo.sh up
-demo-down: ## Remove what `make demo` made
+demo-down: ## Remove the cluster of `make demo`; what was built stays for the next time
 	hack/demo.sh down
 
 ##@ Test
 .PHONY: test test-unit test-envtest test-e2e verify lint bench
-test: ## Run every check and test; needs root, Go, and about 12 GB of disk
+test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
 	hack/test.sh verify lint unit envtest e2e
-verify: ## Check that the generated files are those that the sources give
+verify: ## Check that generated files, formatting, go.mod and documents fit the sources
 	hack/test.sh verify
 lint: ## Run the linters and the import law
 	hack/test.sh lint
@@ -41,7 +41,7 @@ images: ## Build the container images as tarballs, without Docker or a registry
 	hack/images.sh
 generate: ## Write the generated Go code: deepcopy and apply configurations
 	$(TOOL) controller-gen object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
-manifests: ## Write the CustomResourceDefinition and the operator's RBAC
+manifests: ## Write the CustomResourceDefinition
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
 clean: ## Remove bin/ and dist/; the caches stay (PURGE=1 hack/cluster/down.sh removes them)
 	rm -rf bin dist
