@@ -110,6 +110,52 @@ func TestAContainerThatWasKilledGoesOnWithWhatItAccepted(t *testing.T) {
 	}
 }
 
+func TestAContainerThatWasKilledWaitsForTheDatabaseToNotice(t *testing.T) {
+	server, p := startShop(t)
+	p.start()
+	p.push(7, 3)
+	sleep := func() {
+		if conn, err := p.connect("one"); err == nil {
+			_, _ = conn.Exec(context.Background(), "SELECT pg_sleep(60)") // until its process is killed
+		}
+	}
+	for range 3 {
+		go sleep()
+	}
+	admin := server.Admin()
+	running := func() int {
+		n, err := pgtest.Count(admin, "usename = 'app'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 3 {
+			t.Fatalf("the database sees %d connections, allowed are 3", n)
+		}
+		return n
+	}
+	eventually(t, "all connections are in use", func() bool { return running() == 3 })
+	p.kill()
+	p.start()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		query(t, p.mustConnect())
+	}()
+	eventually(t, "a client is served again", func() bool {
+		running()
+		select {
+		case <-served:
+			return true
+		default:
+			return false
+		}
+	})
+	for range 3 {
+		go sleep()
+	}
+	eventually(t, "all connections are in use again", func() bool { return running() == 3 })
+}
+
 func TestAChangedSecretIsUsedWithoutARestart(t *testing.T) {
 	server, p := startShop(t)
 	p.start()

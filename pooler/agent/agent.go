@@ -25,6 +25,7 @@ type Options struct {
 	Secrets    *secrets.Store
 	ListenHost string                                   // empty: all addresses
 	NewEngine  func(config.Destination) (Engine, error) // makes the engine of a destination's protocol; Apply follows
+	Settle     time.Duration                            // how long servers may keep what the process before a restart had; 0: not at all
 	Logger     *slog.Logger                             // nil: slog.Default()
 }
 
@@ -51,9 +52,10 @@ type Agent struct {
 	mountedCA    string
 	mountedFault string
 	seen         [sha256.Size]byte // of the Secrets that were applied
-	destinations []*destination    // in the order of the Config
-	leaving      []*destination    // needs mu alone
-	quiet        bool              // no new clients
+	legacy       legacy
+	destinations []*destination // in the order of the Config
+	leaving      []*destination // needs mu alone
+	quiet        bool           // no new clients
 	closed       bool
 	told         chan struct{} // closed when the operator was told that all is gone
 	trust        trust
@@ -87,6 +89,7 @@ func (a *Agent) boot() {
 	case push != nil:
 		a.mu.Lock()
 		a.core = a.core.Kept(*push)
+		a.legacy = leftBy(push.Shares[a.opts.PodUID], time.Now().Add(a.opts.Settle))
 		a.mu.Unlock()
 		a.log.Info("the last accepted configuration is taken up", "ledger", push.Ledger, "generation", push.Generation)
 	}
@@ -132,7 +135,8 @@ func (a *Agent) look() {
 		return
 	}
 	seen := a.opts.Secrets.Digest(config.SecretNames(*c))
-	if changed || seen != a.seen || a.incomplete() {
+	settled := a.settle()
+	if changed || settled || seen != a.seen || a.incomplete() {
 		a.apply(next)
 	}
 }

@@ -39,9 +39,10 @@ type destination struct {
 
 // render makes d serve one destination of a Config, or tells in problems why it cannot.
 func (a *Agent) render(d *destination, c podapi.Config, spec podapi.Destination, share podapi.Share) {
-	rendered, complete, problems := a.renderer.Render(c, spec, share)
+	usable := a.legacy.less(share)
+	rendered, complete, problems := a.renderer.Render(c, spec, usable)
 	if !complete && d.applied != nil {
-		rendered, complete = d.applied.WithLimits(spec.Limits, share), true
+		rendered, complete = d.applied.WithLimits(spec.Limits, usable), true
 	}
 	succeeds := d.engine == nil && a.isLeaving(d.name)
 	engine, changed := d.engine, false

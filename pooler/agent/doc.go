@@ -13,6 +13,8 @@
 //     All else comes from whichever of the two has the newer ledger.
 //   - A push is written and synced before it is applied, and applied before it is answered. So a container that restarts
 //     knows at least what the operator was told that it knows, and refuses what is older.
+//   - A container that restarts opens nothing before the servers must have closed what its process before had: both together
+//     could be more than the share. Its State counts the whole share meanwhile, and clients wait.
 //   - A State names the ledger that was applied before its numbers were taken: what it says bounds what the pod has.
 //   - Limits are obeyed even when the rest of a Config cannot be, because a Secret is missing: the destination then goes on
 //     as it was, with the new limits, and a Problem says so.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -126,6 +127,7 @@ type pod struct {
 	engines map[string][]*fakeEngine // in the order they were made
 	refuse  error                    // for engines that are made
 	stay    chan struct{}
+	settle  time.Duration
 }
 
 // newPod makes the directories of a pod with the users Secret, without starting it.
@@ -154,6 +156,7 @@ func (p *pod) start() *Agent {
 		ConfigPath: filepath.Join(p.dir, "config.json"),
 		StateDir:   filepath.Join(p.dir, "state"),
 		Secrets:    secrets.NewStore(filepath.Join(p.dir, "secrets")),
+		Settle:     p.settle,
 		Logger:     slog.New(slog.DiscardHandler),
 		NewEngine: func(d config.Destination) (Engine, error) {
 			p.mu.Lock()

@@ -101,6 +101,9 @@ func (a *Agent) destinationState(d *destination, now time.Time) (podapi.Destinat
 	if i := slices.IndexFunc(a.destinations, func(o *destination) bool { return o.succeeds && o.name == d.name }); i >= 0 {
 		limit = max(limit, a.destinations[i].share.MaxOpen)
 	}
+	if left, ok := a.legacy.bound(d.name); ok {
+		limit = max(limit, d.share.MaxOpen, left)
+	}
 	return podapi.DestinationState{
 		Name: d.name, Limit: limit,
 		Open: stats.Open, Idle: stats.Idle, Lent: stats.Lent, Dialing: stats.Dialing,

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -21,7 +22,14 @@ import (
 // every 5 s.
 const VanishSeconds = 30
 
-const dialTimeout = 10 * time.Second // of one dial with its handshake and login
+// EndSeconds bounds how long the server keeps the connections of a process that was killed, on a machine that goes on: it
+// is told at once, but a running statement is looked after every 5 s, and has to be rolled back.
+const EndSeconds = 10
+
+const (
+	dialTimeout   = 10 * time.Second // of one dial with its handshake and login
+	giveUpTimeout = 10 * time.Second // for the server to end a login that failed
+)
 
 // guards make the server notice a vanished pooler within VanishSeconds.
 var guards = []wire.Param{
@@ -150,19 +158,34 @@ func (l *serverLogin) run(ctx context.Context) error {
 		return err
 	}
 	l.conn = conn
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		conn.SetDeadline(time.Unix(1, 0))
+		close(stopped)
+	})
 	err = l.talk(ctx)
-	if !stop() && err == nil {
-		err = ctx.Err()
+	if !stop() {
+		<-stopped
+		if err == nil {
+			err = ctx.Err()
+		}
 	}
 	if err == nil {
 		return nil
 	}
-	conn.Close()
+	l.giveUp(conn)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
+}
+
+// giveUp ends a login that failed, and returns when the server has ended it, too: until then the server counts it.
+func (l *serverLogin) giveUp(conn net.Conn) {
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(giveUpTimeout))
+	closeWrite(l.conn)
+	_, _ = io.Copy(io.Discard, conn) // it has had its say
 }
 
 func connect(ctx context.Context, at Endpoint) (net.Conn, error) {

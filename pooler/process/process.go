@@ -14,6 +14,7 @@ import (
 	"github.com/weir-dev/weir/pooler/drain"
 	"github.com/weir-dev/weir/pooler/health"
 	"github.com/weir-dev/weir/pooler/metrics"
+	"github.com/weir-dev/weir/pooler/postgres"
 	"github.com/weir-dev/weir/pooler/secrets"
 )
 
@@ -92,6 +93,7 @@ func newAgent(opts Options) *agent.Agent {
 		Secrets:    secrets.NewStore(opts.SecretsDir),
 		ListenHost: opts.ListenHost,
 		NewEngine:  func(d config.Destination) (agent.Engine, error) { return newEngine(d, opts.Logger) },
+		Settle:     postgres.EndSeconds * time.Second,
 		Logger:     opts.Logger,
 	})
 }
