@@ -106,7 +106,8 @@ func (cl *client) carry(c *conn, in []byte, st session.Step) error {
 	return nil
 }
 
-// send writes to the server. If it fails the connection's reader sees to the rest.
+// send writes to the server. If it fails the connection's reader sees to the rest: it reads on until the server has ended the
+// connection, whose place is not free before.
 func (cl *client) send(c *conn, forward, inject []byte) {
 	cl.engine.counters.received.Add(uint64(len(forward)))
 	for _, b := range [...][]byte{forward, inject} {
@@ -114,7 +115,8 @@ func (cl *client) send(c *conn, forward, inject []byte) {
 			continue
 		}
 		if _, err := c.net.Write(b); err != nil {
-			c.net.Close()
+			c.broken.Store(true)
+			closeWrite(c.net)
 			break
 		}
 	}

@@ -51,7 +51,8 @@ type conn struct {
 }
 
 // close is the pool's hook: it returns, and frees the connection's place, when the server has ended the connection too.
-// Otherwise the server could see one more than is allowed.
+// Otherwise the server could see one more than is allowed. A server that does not even read, and so is not told, has the
+// connection reset and is given the time in which it must notice.
 func (c *conn) close() {
 	c.broken.Store(true)
 	_ = c.net.SetWriteDeadline(time.Now().Add(linger))
@@ -61,10 +62,23 @@ func (c *conn) close() {
 	defer patience.Stop()
 	select {
 	case <-c.ended:
+		_ = c.net.Close()
 	case <-patience.C:
-		c.engine.log.Warn("the server does not end a connection that it was told to end", "after", goodbyeTimeout)
+		c.engine.log.Warn("the server does not end a connection that it was told to end: it is reset", "after", goodbyeTimeout)
+		reset(c.net)
+		<-time.After(VanishSeconds*time.Second - goodbyeTimeout)
 	}
-	_ = c.net.Close()
+}
+
+// reset ends a connection although the other side has not taken all that it was sent.
+func reset(nc net.Conn) {
+	if secure, ok := nc.(*tls.Conn); ok {
+		nc = secure.NetConn()
+	}
+	if abrupt, ok := nc.(interface{ SetLinger(int) error }); ok {
+		_ = abrupt.SetLinger(0)
+	}
+	_ = nc.Close()
 }
 
 // closeWrite tells the other side that nothing more will come.
