@@ -33,7 +33,7 @@ check_disk() {
   [ "$free" -ge "$1" ] || die "$cache has $free GB free and $2 needs $1: free some, or set WEIR_CACHE to a folder on a larger disk"
 }
 
-# packages NAME...: installs what is missing of them.
+# packages NAME...: installs what is missing of them, and removes nothing for it.
 packages() {
   local name missing=() log=$cache/packages.log
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
@@ -58,7 +58,7 @@ install_packages() {
   local status=0
   {
     apt-get update -q &&
-      DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 "$@"
   } 2>&1 || status=$?
   [ -z "$ours" ] || rm -f "$policy"
   return "$status"

@@ -22,7 +22,9 @@ answers() {
 own_docker() {
   check_root "build a cluster here"
   [ -n "$(ls -d "$cache"/node-???????????????? 2>/dev/null)" ] || check_disk 12 "a first build of the cluster"
-  packages docker.io containerd runc iptables mmdebstrap jq gcc libc6-dev libseccomp-dev pkg-config
+  # a Docker from elsewhere will do, and Debian's would push it out
+  command -v dockerd >/dev/null || packages docker.io containerd runc
+  packages iptables mmdebstrap jq gcc libc6-dev libseccomp-dev pkg-config
   "$repository/hack/cluster/dockerd.sh" start
   export DOCKER_HOST=$private_host
   image=$("$repository/hack/cluster/node.sh")
