@@ -53,6 +53,7 @@ type Counters struct {
 	Acquired, AcquireTimeouts, QueueFull uint64
 	Dialed, DialsFailed, ServersLost     uint64
 	Cancels, CancelsUnknown              uint64
+	CancelsFailed                        uint64
 	Pins                                 map[string]uint64 // by reason, of a fixed set
 	StatementsRefused                    uint64
 }

@@ -41,7 +41,9 @@ func (e *Engine) cancelFor(key login.CancelKey) {
 	cl.mu.Unlock()
 	e.background(func() {
 		defer c.free()
-		c.sendCancel()
+		if !c.sendCancel() {
+			c.broken.Store(true) // the request may come any time: nobody else must be there
+		}
 	})
 }
 
@@ -53,53 +55,62 @@ func (c *conn) abort() {
 	})
 }
 
-// sendCancel asks the server to cancel what the connection runs, and returns when it has done so.
-func (c *conn) sendCancel() {
+// sendCancel asks the server to cancel what the connection runs, and returns when it has done so. It reports false if the
+// request may still be on its way.
+func (c *conn) sendCancel() bool {
 	select {
 	case c.engine.cancels <- struct{}{}:
 		defer func() { <-c.engine.cancels }()
 	default:
+		c.engine.counters.cancelsFailed.Add(1)
 		c.engine.log.Warn("too many cancel requests at once: one is not sent", "most", maxCancels)
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
 	defer cancel()
-	if err := c.requestCancel(ctx); err != nil {
+	sent, err := c.requestCancel(ctx)
+	if err != nil {
+		c.engine.counters.cancelsFailed.Add(1)
 		c.engine.log.Warn("cannot cancel a statement", "error", err)
 	}
+	return !sent || err == nil
 }
 
-func (c *conn) requestCancel(ctx context.Context) error {
+// requestCancel returns without an error when the server has served the request. sent says that it may have got it.
+func (c *conn) requestCancel(ctx context.Context) (sent bool, err error) {
 	if c.cancel.Secret == nil {
-		return errors.New("the server gave no cancel key")
+		return false, errors.New("the server gave no cancel key")
 	}
 	nc, err := connect(ctx, c.at)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { nc.Close() }()
 	deadline, _ := ctx.Deadline()
 	nc.SetDeadline(deadline)
 	if c.tls {
 		if _, err := nc.Write(wire.AppendSSLRequest(nil)); err != nil {
-			return err
+			return false, err
 		}
 		var answer [1]byte
 		if _, err := io.ReadFull(nc, answer[:]); err != nil {
-			return err
+			return false, err
 		}
 		if answer[0] != 'S' {
-			return errors.New("the server does not offer TLS any more")
+			return false, errors.New("the server does not offer TLS any more")
 		}
 		secure := tls.Client(nc, serverTLS(c.serverTLS, c.at.Host))
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return err
+			return false, err
 		}
 		nc = secure
 	}
 	if _, err := nc.Write(wire.AppendCancelRequest(nil, c.cancel.PID, c.cancel.Secret)); err != nil {
-		return err
+		return true, err
 	}
 	_, err = io.Copy(io.Discard, nc) // the server closes it when the signal is sent
-	return err
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // without TLS's goodbye, but closed
+	}
+	return true, err
 }

@@ -191,13 +191,13 @@ func (c *conn) end(do session.Action) {
 	lease := c.lease
 	c.lease = pool.Lease[*conn]{}
 	c.mu.Unlock()
-	switch do {
-	case session.Release:
-		lease.Release()
-	case session.Reset:
+	switch {
+	case c.broken.Load() || do == session.Discard:
+		lease.Discard(nil)
+	case do == session.Reset:
 		c.engine.background(func() { c.cleanUp(lease) })
 	default:
-		lease.Discard(nil)
+		c.giveBack(lease)
 	}
 }
 
@@ -242,7 +242,15 @@ func (c *conn) cleanUp(lease pool.Lease[*conn]) {
 		lease.Discard(err)
 		return
 	}
+	c.giveBack(lease)
+}
+
+// giveBack releases a connection that is whole, as far as is known.
+func (c *conn) giveBack(lease pool.Lease[*conn]) {
 	lease.Release()
+	if c.broken.Load() { // it died meanwhile, and was not found among the idle
+		c.engine.background(func() { c.engine.bury(c.key) })
+	}
 }
 
 // bury takes the dead out of a key's idle connections, so that their places are free.

@@ -45,6 +45,7 @@ type Counters struct {
 
 	Cancels        uint64 // cancel requests that named a client
 	CancelsUnknown uint64 // cancel requests that did not
+	CancelsFailed  uint64 // cancel requests that could not be brought to the server, those of vanished clients too
 
 	Pins    [session.Reasons]uint64 // by session.Reason
 	Refused uint64                  // statements refused because transaction mode cannot keep them
