@@ -127,6 +127,10 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		Password: password, TLS: s.ServerTLS.Mode.loginTLS(),
 	})
 	if err := l.run(ctx); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			e.failed(k, explain(at, k, err)) // the pool is told later, when the server has ended the login
+		}
+		l.giveUp()
 		return nil, err
 	}
 	c := &conn{
@@ -145,6 +149,7 @@ type serverLogin struct {
 	tls     ServerTLS
 	machine *login.Server
 	conn    net.Conn
+	plain   net.Conn // below TLS
 }
 
 func (l *serverLogin) encrypted() bool {
@@ -157,7 +162,7 @@ func (l *serverLogin) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.conn = conn
+	l.conn, l.plain = conn, conn
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		conn.SetDeadline(time.Unix(1, 0))
@@ -173,7 +178,6 @@ func (l *serverLogin) run(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	l.giveUp(conn)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -181,11 +185,14 @@ func (l *serverLogin) run(ctx context.Context) error {
 }
 
 // giveUp ends a login that failed, and returns when the server has ended it, too: until then the server counts it.
-func (l *serverLogin) giveUp(conn net.Conn) {
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(giveUpTimeout))
+func (l *serverLogin) giveUp() {
+	if l.plain == nil {
+		return
+	}
+	defer l.plain.Close()
+	l.plain.SetDeadline(time.Now().Add(giveUpTimeout))
 	closeWrite(l.conn)
-	_, _ = io.Copy(io.Discard, conn) // it has had its say
+	_, _ = io.Copy(io.Discard, l.plain) // it has had its say
 }
 
 func connect(ctx context.Context, at Endpoint) (net.Conn, error) {

@@ -123,10 +123,11 @@ func (e *Engine) heard(k key, event pool.Event) {
 	}
 }
 
-// failed notes why a dial failed. What only one client's login or settings are to blame for says nothing about the server.
+// failed notes why a dial failed. What only one client's login or settings are to blame for says nothing about the server,
+// nor does a dial that was called off.
 func (e *Engine) failed(k key, err error) {
 	f, ok := errors.AsType[*dialError](err)
-	if !ok {
+	if !ok || errors.Is(err, context.Canceled) {
 		return
 	}
 	s := e.settings.Load()

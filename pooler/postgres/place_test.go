@@ -97,3 +97,45 @@ func stuck(f *fixture) bool {
 	time.Sleep(grace)
 	return before > 1<<20 && f.Stats().BytesReceived == before
 }
+
+func TestALoginThatIsCalledOffSaysNothingAboutTheServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	asked, ended := make(chan struct{}), make(chan struct{})
+	go func() { // a server that does not answer
+		defer close(ended)
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.Read(make([]byte, 1024))
+		close(asked)
+		io.Copy(io.Discard, conn) // until the pooler gives up
+	}()
+	e := postgres.New(postgres.Options{})
+	defer e.Close()
+	cfg := config(&pgtest.Server{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port})
+	cfg.Limits.MaxOpen = 1
+	if err := e.Apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	probed := make(chan error, 1)
+	ctx, cancel := context.WithCancel(within(t))
+	go func() { probed <- e.Probe(ctx) }()
+	<-asked
+	cfg.Limits.MaxOpen = 0
+	if err := e.Apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	eventually(t, "the login is over", func() bool { return e.Stats().Open == 0 })
+	if s := e.Stats(); s.Reachability != postgres.Unknown {
+		t.Errorf("reachable is %v (%+v), want Unknown", s.Reachability, s.Fault)
+	}
+	cancel()
+	<-probed
+}
