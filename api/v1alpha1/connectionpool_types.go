@@ -193,11 +193,12 @@ type PodOverrides struct {
 	// +kubebuilder:validation:MaxItems=32
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 
-	// affinity says near to and far from what the pods are placed.
+	// affinity says near to and far from what the pods are placed. Unset means that they prefer zones of their own, unless
+	// topologySpreadConstraints say otherwise.
 	// +optional
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
 
-	// topologySpreadConstraints replace the default spread over zones and hosts. One without a labelSelector counts
+	// topologySpreadConstraints replace the default spread over hosts and zones. One without a labelSelector counts
 	// the pods of the pool.
 	// +optional
 	// +listType=map

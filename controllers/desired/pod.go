@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -111,8 +112,12 @@ func place(spec *corev1ac.PodSpecApplyConfiguration, pool *v1alpha1.ConnectionPo
 	if template.PriorityClassName != "" {
 		spec.WithPriorityClassName(template.PriorityClassName)
 	}
-	if template.Affinity != nil {
-		affinity, err := as[corev1ac.AffinityApplyConfiguration](template.Affinity, "affinity")
+	wanted := template.Affinity
+	if wanted == nil && len(template.TopologySpreadConstraints) == 0 {
+		wanted = apartByZone(pool)
+	}
+	if wanted != nil {
+		affinity, err := as[corev1ac.AffinityApplyConfiguration](wanted, "affinity")
 		if err != nil {
 			return err
 		}
@@ -128,18 +133,30 @@ func place(spec *corev1ac.PodSpecApplyConfiguration, pool *v1alpha1.ConnectionPo
 	return spreadOver(spec, pool)
 }
 
-// spreadOver spreads the pods as the pool says, or over zones and hosts where that is possible.
+// apartByZone asks for zones of their own. It is no spread constraint: where nodes have no zone, one would make the scheduler
+// pass over these nodes when it spreads over hosts, too.
+func apartByZone(pool *v1alpha1.ConnectionPool) *corev1.Affinity {
+	return &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+			Weight: 100,
+			PodAffinityTerm: corev1.PodAffinityTerm{
+				TopologyKey:   corev1.LabelTopologyZone,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: pool.PodLabels()},
+			},
+		}},
+	}}
+}
+
+// spreadOver spreads the pods as the pool says, or over hosts where that is possible.
 func spreadOver(spec *corev1ac.PodSpecApplyConfiguration, pool *v1alpha1.ConnectionPool) error {
 	wanted := slices.Clone(pool.Spec.Template.TopologySpreadConstraints)
 	if len(wanted) == 0 {
-		for _, key := range []string{corev1.LabelTopologyZone, corev1.LabelHostname} {
-			wanted = append(wanted, corev1.TopologySpreadConstraint{
-				TopologyKey:       key,
-				MaxSkew:           1,
-				WhenUnsatisfiable: corev1.ScheduleAnyway,
-				MatchLabelKeys:    []string{"pod-template-hash"},
-			})
-		}
+		wanted = []corev1.TopologySpreadConstraint{{
+			TopologyKey:       corev1.LabelHostname,
+			MaxSkew:           1,
+			WhenUnsatisfiable: corev1.ScheduleAnyway,
+			MatchLabelKeys:    []string{"pod-template-hash"},
+		}}
 	}
 	for _, w := range wanted {
 		constraint, err := as[corev1ac.TopologySpreadConstraintApplyConfiguration](w, "topologySpreadConstraints")

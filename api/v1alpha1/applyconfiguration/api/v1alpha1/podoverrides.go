@@ -36,9 +36,10 @@ type PodOverridesApplyConfiguration struct {
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 	// tolerations are taints of nodes that the pods bear.
 	Tolerations []v1.Toleration `json:"tolerations,omitempty"`
-	// affinity says near to and far from what the pods are placed.
+	// affinity says near to and far from what the pods are placed. Unset means that they prefer zones of their own, unless
+	// topologySpreadConstraints say otherwise.
 	Affinity *v1.Affinity `json:"affinity,omitempty"`
-	// topologySpreadConstraints replace the default spread over zones and hosts. One without a labelSelector counts
+	// topologySpreadConstraints replace the default spread over hosts and zones. One without a labelSelector counts
 	// the pods of the pool.
 	TopologySpreadConstraints []v1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
 	// priorityClassName is the priority of the pods.
