@@ -80,7 +80,7 @@ func newPod(t *testing.T, endpoint podapi.Endpoint) *pod {
 		Version: podapi.Version, Pool: "shop/orders", Generation: 1, Ledger: 1, ClientCA: authority, DrainSeconds: 20,
 		Destinations: []podapi.Destination{{
 			Name: "main", Protocol: podapi.ProtocolPostgreSQL, Endpoints: []podapi.Endpoint{endpoint}, ListenPort: freePort(t),
-			Limits:     podapi.Limits{AcquireTimeoutMilliseconds: 10_000, MaxClients: 100},
+			Limits:     podapi.Limits{AcquireTimeoutMilliseconds: 30_000, MaxClients: 100},
 			PostgreSQL: &podapi.PostgreSQL{PoolMode: podapi.PoolModeTransaction, Auth: podapi.Auth{UsersSecret: "users"}},
 		}},
 	}
