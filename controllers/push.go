@@ -33,7 +33,7 @@ func (p *pass) push(ctx context.Context) {
 	}
 }
 
-// tell logs why a pod did not take a push, once for each reason.
+// tell logs why a pod did not take a push, once for each reason. Of pods that come or go it is no news.
 func (p *pass) tell(ctx context.Context, pod pods.Pod, err error) {
 	if err == nil {
 		delete(p.known.refusedPush, pod.UID)
@@ -43,5 +43,9 @@ func (p *pass) tell(ctx context.Context, pod pods.Pod, err error) {
 		return
 	}
 	p.known.refusedPush[pod.UID] = err.Error()
-	logf.FromContext(ctx).Info("a pod did not take the configuration", "pod", pod.Name, "ledger", p.plan.Document.Config.Ledger, "reason", err.Error())
+	log := logf.FromContext(ctx)
+	if pod.Terminating || !pod.Ready {
+		log = log.V(1)
+	}
+	log.Info("a pod did not take the configuration", "pod", pod.Name, "ledger", p.plan.Document.Config.Ledger, "reason", err.Error())
 }
