@@ -17,13 +17,16 @@
 //     which the reader takes for a batch: replies made up here and replies of the server cannot overtake each other.
 //   - Back-pressure is blocking: a reader that cannot write to its client does not read from the server, and a client whose
 //     server does not read is not read from.
-//   - An idle client holds a goroutine and half a kilobyte; a large buffer only while something large passes.
+//     The price: PostgreSQL ends a connection whose client has taken nothing for 20 s (tcp_user_timeout in guards), as it
+//     cannot tell a slow client from a pooler that vanished.
+//   - A place is free when the server has ended the connection or the failed login, not when it was told to.
+//   - An idle client holds a goroutine and a buffer of half a kilobyte; a large buffer only while something large passes.
 //   - Two clients share a server connection if database, user and startup parameters are the same on the server. The
 //     settings that a client is told at its login are those that the last login of its key was told.
 //   - A connection that was pinned, or lent in session mode, is cleaned with DISCARD ALL, and ROLLBACK before it if a
 //     transaction is open; it counts as lent meanwhile.
 //   - A cancel request reaches the statement it was meant for or none: the connection is not lent again before the server has
-//     closed the connection that the request came on. Keys are of this process, 4 bytes in protocol 3.0 and 32 in 3.2.
+//     closed the connection that the request came on, and closed if that cannot be known. Keys are of this process, 4 bytes in protocol 3.0 and 32 in 3.2.
 //   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
