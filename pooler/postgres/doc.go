@@ -26,7 +26,8 @@
 //   - A connection that was pinned, or lent in session mode, is cleaned with DISCARD ALL, and ROLLBACK before it if a
 //     transaction is open; it counts as lent meanwhile.
 //   - A cancel request reaches the statement it was meant for or none: the connection is not lent again before the server has
-//     closed the connection that the request came on, and closed if that cannot be known. Keys are of this process, 4 bytes in protocol 3.0 and 32 in 3.2.
+//     closed the connection that the request came on, and is closed if that cannot be known. Keys are of this process, 4
+//     bytes in protocol 3.0 and 32 in 3.2.
 //   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
