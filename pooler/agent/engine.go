@@ -54,6 +54,7 @@ type Counters struct {
 	Dialed, DialsFailed, ServersLost     uint64
 	Cancels, CancelsUnknown              uint64
 	CancelsFailed                        uint64
+	StalledBytes                         uint64            // taken from servers while their clients did not read
 	Pins                                 map[string]uint64 // by reason, of a fixed set
 	StatementsRefused                    uint64
 }

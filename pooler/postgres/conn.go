@@ -32,6 +32,7 @@ type conn struct {
 	engine    *Engine
 	key       key
 	net       net.Conn
+	in        inlet // of net
 	at        Endpoint
 	tls       bool
 	serverTLS ServerTLS
@@ -95,14 +96,17 @@ func closeWrite(nc net.Conn) {
 // read passes on what the server sends, until the connection ends.
 func (c *conn) read() {
 	defer c.engine.readers.Done()
+	defer c.engine.conns.Delete(c)
 	defer close(c.ended)
 	buf := make([]byte, serverBuffer)
 	have := 0
 	for {
-		n, err := c.net.Read(buf[have:])
+		n, err := c.in.read(buf[have:])
 		have += n
 		if n > 0 {
+			c.in.hands.Add(1)
 			used, ok := c.hand(buf[:have])
+			c.in.hands.Add(1)
 			if !ok {
 				c.lost()
 				_, _ = io.Copy(io.Discard, c.net) // until close has seen to it

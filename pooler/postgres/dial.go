@@ -134,10 +134,11 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		return nil, err
 	}
 	c := &conn{
-		engine: e, key: k, net: l.conn, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
+		engine: e, key: k, net: l.conn, in: inlet{net: l.conn}, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
 		cancel: l.machine.CancelKey(), params: l.machine.Params(), ended: make(chan struct{}),
 	}
 	c.machine = session.NewServer(c.params)
+	e.conns.Store(c, nil)
 	e.readers.Add(1)
 	go c.read()
 	return c, nil
@@ -197,7 +198,11 @@ func (l *serverLogin) giveUp() {
 
 func connect(ctx context.Context, at Endpoint) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
-	return d.DialContext(ctx, "tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
+	if sized, ok := conn.(*net.TCPConn); ok {
+		_ = sized.SetReadBuffer(serverReceiveBuffer) // a system that does not let us has its own
+	}
+	return conn, err
 }
 
 func (l *serverLogin) talk(ctx context.Context) error {

@@ -17,8 +17,9 @@
 //     which the reader takes for a batch: replies made up here and replies of the server cannot overtake each other.
 //   - Back-pressure is blocking: a reader that cannot write to its client does not read from the server, and a client whose
 //     server does not read is not read from.
-//     The price: PostgreSQL ends a connection whose client has taken nothing for 20 s (tcp_user_timeout in guards), as it
-//     cannot tell a slow client from a pooler that vanished.
+//     But PostgreSQL ends a connection whose other side has taken nothing for 20 s (tcp_user_timeout in guards), as it cannot
+//     tell a slow client from a pooler that vanished: so for a client that does not read small portions are taken and kept,
+//     for 12 minutes.
 //   - A place is free when the server has ended the connection or the failed login, not when it was told to.
 //   - An idle client holds a goroutine and a buffer of half a kilobyte; a large buffer only while something large passes.
 //   - Two clients share a server connection if database, user and startup parameters are the same on the server. The

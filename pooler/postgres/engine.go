@@ -28,6 +28,7 @@ type Engine struct {
 	log      *slog.Logger
 	secret   []byte
 	servers  *pool.Set[key, *conn]
+	conns    sync.Map // of *conn: every server connection whose reader runs
 	clients  registry
 	settings atomic.Pointer[settings]
 	apply    sync.Mutex // one Apply at a time, and one change of the limit
@@ -43,7 +44,7 @@ type Engine struct {
 	refusalLogged atomic.Int64    // second of the last one
 	ctx           context.Context // ends with Close
 	stop          context.CancelFunc
-	running       sync.WaitGroup // sweeper, cancels, cleanups, burials: everything but clients and readers
+	running       sync.WaitGroup // sweeper, relief, cancels, cleanups, burials: everything but clients and readers
 	readers       sync.WaitGroup
 }
 
@@ -57,8 +58,9 @@ func New(opts Options) *Engine {
 	e.servers = pool.NewSet(0, e.open)
 	e.clients.init()
 	e.settings.Store(&settings{})
-	e.running.Add(1)
+	e.running.Add(2)
 	go e.sweep()
+	go e.relieveStalled()
 	return e
 }
 

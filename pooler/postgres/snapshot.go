@@ -15,6 +15,7 @@ type counters struct {
 	acquireTimeouts, serversLost         atomic.Uint64
 	cancels, cancelsUnknown              atomic.Uint64
 	cancelsFailed                        atomic.Uint64
+	stalledBytes                         atomic.Uint64
 
 	pins   [session.Reasons]atomic.Uint64
 	pinned atomic.Int64
@@ -46,7 +47,7 @@ func (c *counters) load(p *pool.Stats) Counters {
 		Acquired: p.Acquired, AcquireTimeouts: c.acquireTimeouts.Load(), QueueFull: p.QueueFull,
 		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
 		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),
-		CancelsFailed: c.cancelsFailed.Load(),
+		CancelsFailed: c.cancelsFailed.Load(), StalledBytes: c.stalledBytes.Load(),
 	}
 	for i := range c.pins {
 		out.Pins[i] = c.pins[i].Load()

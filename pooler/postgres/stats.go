@@ -45,6 +45,7 @@ type Counters struct {
 
 	Cancels        uint64 // cancel requests that named a client
 	CancelsUnknown uint64 // cancel requests that did not
+	StalledBytes   uint64 // taken from servers while their clients did not read, so that the servers did not give them up
 	CancelsFailed  uint64 // cancel requests that could not be brought to the server, those of vanished clients too
 
 	Pins    [session.Reasons]uint64 // by session.Reason

@@ -6,6 +6,7 @@ import (
 	osexec "os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-dev/weir/pooler/postgres"
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
@@ -79,6 +80,26 @@ func TestLargeRowsAndTextsPassInPieces(t *testing.T) {
 	}
 	if s := f.Stats(); s.BytesSent < size || s.BytesReceived < size {
 		t.Errorf("%d bytes are counted out and %d in", s.BytesSent, s.BytesReceived)
+	}
+}
+
+func TestAClientMayPauseForLongerThanAServerWaitsForAPoolerThatVanished(t *testing.T) {
+	t.Parallel()
+	db := startDB(t, pgtest.Options{})
+	f := serve(t, db, config(db))
+	slow := f.raw()
+	slow.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 100000)"))
+	eventually(t, "the server waits for the client to read", func() bool {
+		return db.Connections("wait_event = 'ClientWrite'") == 1
+	})
+	paused := time.NewTimer(45 * time.Second) // tcp_user_timeout is 20 s
+	<-paused.C
+	if n := f.Stats().StalledBytes; n == 0 {
+		t.Error("nothing was taken from the server")
+	}
+	got := slow.until(1)
+	if rows := strings.Count(got, "D"); rows != 100000 || !strings.HasSuffix(got, "C Z:I") {
+		t.Errorf("%d rows have come, and at the end %.60s", rows, got[max(0, len(got)-60):])
 	}
 }
 

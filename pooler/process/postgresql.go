@@ -61,7 +61,7 @@ func counters(c postgres.Counters) agent.Counters {
 		Queries: c.Queries, Transactions: c.Transactions, BytesReceived: c.BytesReceived, BytesSent: c.BytesSent,
 		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
-		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed,
+		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, StalledBytes: c.StalledBytes,
 		Pins: pins, StatementsRefused: c.Refused,
 	}
 }
