@@ -19,7 +19,7 @@ type figure struct {
 	more   bool    // more is better
 	target float64 // at most this, or at least if more is better
 	bound  bool    // there is a target
-	peer   float64 // what the best peer had when the target was set: target/peer is the target as a ratio; 0: none
+	peer   float64 // what the best peer had when the target was set, so target/peer is the target as a ratio; 0: none
 }
 
 // atMost and atLeast are figures with a target, set when the best peer had this.
@@ -47,7 +47,7 @@ var loads = []load{
 }
 
 // must is acquire where no error is possible but by a mistake in the pool or here.
-func must(p peer, ctx context.Context) lease {
+func must(ctx context.Context, p peer) lease {
 	l, err := p.acquire(ctx)
 	if err != nil {
 		panic(err)
@@ -66,7 +66,7 @@ func fill(p peer, n int) {
 // hold acquires n connections, side by side.
 func hold(p peer, n int) []lease {
 	held := make([]lease, n)
-	together(n, func(i int) { held[i] = must(p, context.Background()) })
+	together(n, func(i int) { held[i] = must(context.Background(), p) })
 	return held
 }
 

@@ -40,7 +40,7 @@ func mallocs() uint64 {
 	return m.Mallocs
 }
 
-// quantile is the smallest value that a part q of all does not exceed, in milliseconds; 0 if there are none.
+// quantile is the value below which a part q of all lie, in milliseconds; 0 if there are none.
 func quantile(all []time.Duration, q float64) float64 {
 	if len(all) == 0 {
 		return 0

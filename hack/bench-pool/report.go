@@ -15,10 +15,12 @@ import (
 type report struct {
 	loads  []load
 	values [][][][]float64
+	began  time.Time
+	busy   string // the load average then
 }
 
 func newReport(chosen *regexp.Regexp) *report {
-	r := new(report)
+	r := &report{began: time.Now(), busy: loadAverage()}
 	for _, l := range loads {
 		if !chosen.MatchString(l.name) {
 			continue
@@ -48,9 +50,10 @@ func (r *report) round(n int) {
 }
 
 // print writes the table as Markdown.
-func (r *report) print(w io.Writer, rounds int, took time.Duration) {
-	fmt.Fprintf(w, "%s, %s, %s/%s, %d CPUs; medians of %d rounds in %.0f s\n\n", time.Now().UTC().Format(time.DateOnly),
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), rounds, took.Seconds())
+func (r *report) print(w io.Writer, rounds int) {
+	fmt.Fprintf(w, "%s, %s, %s/%s, %d CPUs with a load average of %s before and %s after; medians of %d rounds in %.0f s\n\n",
+		r.began.UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0),
+		r.busy, loadAverage(), rounds, time.Since(r.began).Seconds())
 	fmt.Fprint(w, "| load | figure |")
 	for _, e := range entrants {
 		fmt.Fprintf(w, " %s |", strings.TrimSpace(e.name+" "+version(e.module)))
@@ -143,4 +146,14 @@ func version(module string) string {
 		}
 	}
 	return ""
+}
+
+// loadAverage is the machine's over the last minute: above the number of CPUs others keep it busy.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }

@@ -17,7 +17,7 @@ func spike(e entrant) []float64 {
 	fill(p, warm)
 	together(warm, func(int) {
 		for range 100 { // the pool may learn how long a connection is held
-			l := must(p, ctx)
+			l := must(ctx, p)
 			query(answer)
 			p.release(l)
 		}
@@ -26,7 +26,7 @@ func spike(e entrant) []float64 {
 	s.watch(dial)
 	begin := time.Now()
 	together(clients, func(int) {
-		l := must(p, ctx)
+		l := must(ctx, p)
 		query(answer)
 		p.release(l)
 	})
@@ -34,7 +34,7 @@ func spike(e entrant) []float64 {
 }
 
 // ramp is 40 clients that come at once to an empty pool and stay, with queries of 10 ms, where a dial takes 30 ms: the
-// counter-test to the spike, as here each dial pays. It counts the queries answered in 500 ms.
+// counter-test to the spike, as here each dial pays. It counts the leases given in 500 ms.
 func ramp(e entrant) []float64 {
 	const clients, dial, answer, span = 40, 30 * time.Millisecond, 10 * time.Millisecond, 500 * time.Millisecond
 	s := new(server)
@@ -46,13 +46,14 @@ func ramp(e entrant) []float64 {
 	end := time.Now().Add(span)
 	together(clients, func(int) {
 		for {
-			l := must(p, ctx)
-			query(answer)
-			p.release(l)
+			l := must(ctx, p)
 			if time.Now().After(end) {
+				p.release(l)
 				return
 			}
 			served.Add(1)
+			query(answer)
+			p.release(l)
 		}
 	})
 	return []float64{float64(served.Load())}
@@ -113,7 +114,7 @@ func failover(e entrant) []float64 {
 		defer close(settled)
 		together(connections, func(i int) {
 			for first := true; first || left.Load() > 0; first = false {
-				l := must(p, ctx)
+				l := must(ctx, p)
 				if first {
 					waits[i] = time.Since(began) - time.Duration(broken.Load())
 					left.Add(-1)
