@@ -32,7 +32,7 @@ test-e2e: ## Run the tests on a real kind cluster; KEEP=1 leaves it running
 	hack/test.sh e2e
 bench: ## Run the Go benchmarks of the data plane
 	go test -run '^$$' -bench . -benchmem ./pooler/...
-bench-pool: ## Put the pool beside puddle, database/sql and smartconnpool; prints a table after about 3 minutes
+bench-pool: ## Put the pool beside puddle, database/sql and smartconnpool; prints a table after 4 minutes
 	cd hack/bench-pool && go run .
 
 ##@ Build
