@@ -111,7 +111,7 @@ func (f figure) limit(target float64, bound bool) string {
 	return "≤ " + number(target)
 }
 
-// verdict says whether a target is met, if there is one. Values count as they are shown.
+// verdict says whether a target is met, if there is one. It goes by the values before they are rounded.
 func (f figure) verdict(value, target float64, bound bool) string {
 	switch {
 	case !bound:
