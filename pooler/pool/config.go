@@ -19,7 +19,7 @@ const (
 // Config says how a Pool keeps its connections. It can be changed while the pool runs, see Pool.Configure.
 // Start from DefaultConfig and change what differs; each field tells what zero means.
 //
-// IdleTime, Lifetime and CheckAfter are kept to a quarter of a second.
+// IdleTime, Lifetime, CheckAfter and LeakAfter are kept to a quarter of a second.
 type Config struct {
 	Max     int // connections open at once, dials included; 0: nothing is dialed or lent, clients wait
 	Min     int // kept open, lent or not, as far as Max (and a Set's budget) allows; 0: none
@@ -32,6 +32,10 @@ type Config struct {
 	CheckAfter  time.Duration // a connection idle for longer is checked before it is lent; 0: 1 s, < 0: never
 	DialTimeout time.Duration // for one dial with its handshake, one check, one reset; 0: 10 s
 	MaxDials    int           // parallel dials at most, fewer at first and after failures; 0: 8
+
+	// A lease held for longer than LeakAfter is reported once, as the Event Leaked that tells where it was acquired. <= 0: never.
+	// Otherwise each Acquire notes its callers, which costs about a microsecond and an allocation.
+	LeakAfter time.Duration
 
 	// MaxWaiting is how many clients may wait for connections that others hold; more get ErrQueueFull. Clients for whom
 	// the pool still has a place (Max minus lent) do not count, as a connection can be opened for them: so 0 refuses at once

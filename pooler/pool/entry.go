@@ -48,6 +48,9 @@ type entry[C any] struct {
 	jitter  float64            // its part of Config.Lifetime, drawn once
 	cancel  context.CancelFunc // of the dial, check or reset that runs; nil if none does
 
+	lentAt time.Duration // on the group's coarse clock
+	site   *site         // where its lease was acquired; nil unless Config.LeakAfter asks for it, or once reported
+
 	reason Reason // why it is closing
 	err    error  // what broke it
 }

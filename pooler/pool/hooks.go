@@ -31,7 +31,8 @@ type Event struct {
 	Kind   EventKind
 	Reason Reason        // of Closed
 	Err    error         // of DialFailed; of Closed by Discard, Check or Reset, or nil
-	Took   time.Duration // of Dialed and DialFailed
+	Took   time.Duration // of Dialed and DialFailed; of Leaked: since it was acquired
+	Where  string        // of Leaked: the functions that acquired the lease, the innermost first, as a stack trace shows them
 }
 
 // EventKind tells the events apart.
@@ -42,6 +43,7 @@ const (
 	Dialed EventKind = iota + 1
 	DialFailed
 	Closed
+	Leaked // a lease is held for longer than Config.LeakAfter
 )
 
 // Reason tells why a connection was closed.

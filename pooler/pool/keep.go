@@ -1,13 +1,26 @@
 package pool
 
-// sweep closes idle connections that are too old, and those at the cold end that were idle for too long. The caller serves.
+// sweep does what time asks for: once a tick. The caller serves.
 func (p *Pool[C]) sweep() {
+	p.closeIdle()
+	p.closeOld()
+	if p.cfg.LeakAfter > 0 {
+		p.leaks()
+	}
+}
+
+// closeIdle closes connections at the cold end that were idle for too long.
+func (p *Pool[C]) closeIdle() {
 	now := p.group.now
 	if wait := p.cfg.IdleTime; wait > 0 {
 		for len(p.idle) > p.cfg.MinIdle && p.held() > p.cfg.Min && now-p.idle[0].since >= wait {
 			p.shut(p.popCold(), ByIdleTime)
 		}
 	}
+}
+
+// closeOld closes idle connections whose lifetime is over.
+func (p *Pool[C]) closeOld() {
 	if p.cfg.Lifetime <= 0 {
 		return
 	}

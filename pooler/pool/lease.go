@@ -90,6 +90,7 @@ func (p *Pool[C]) end(l Lease[C]) bool {
 		return false
 	}
 	e.turn.Store(l.turn + 1)
+	e.site = nil
 	return true
 }
 

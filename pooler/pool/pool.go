@@ -235,6 +235,9 @@ func (p *Pool[C]) take() (Lease[C], bool) {
 	}
 	p.pop()
 	l := p.lend(e)
+	if p.cfg.LeakAfter > 0 {
+		e.site = here()
+	}
 	p.stat.AcquiredIdle++
 	p.stat.Wait.Counts[0]++
 	p.stock()

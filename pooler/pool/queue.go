@@ -22,6 +22,7 @@ type waiter[C any] struct {
 	deliver func(Lease[C], error)
 	timer   *time.Timer // ends the wait of a client with deliver
 
+	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
 	lease Lease[C]
 	err   error
 }
@@ -78,6 +79,9 @@ func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time) *waiter[C] {
 		w = &waiter[C]{home: g, ready: make(chan struct{}, 1)}
 	}
 	w.pool, w.since, w.deadline = p, g.clock(), 0
+	if p.cfg.LeakAfter > 0 {
+		w.site = here()
+	}
 	if !deadline.IsZero() {
 		w.deadline = max(1, deadline.Sub(g.epoch))
 	}
@@ -86,7 +90,7 @@ func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time) *waiter[C] {
 
 // recycle gives a waiter back that is in no queue and whose answer was read.
 func (g *group[C]) recycle(w *waiter[C]) {
-	w.deliver, w.lease, w.err, w.next = nil, Lease[C]{}, nil, nil
+	w.deliver, w.lease, w.err, w.next, w.site = nil, Lease[C]{}, nil, nil, nil
 	g.waiters.Put(w)
 }
 
@@ -154,6 +158,7 @@ func (p *Pool[C]) answer(w *waiter[C], l Lease[C], err error) {
 // give lends e to w.
 func (p *Pool[C]) give(e *entry[C], w *waiter[C]) {
 	p.leave(w)
+	e.site = w.site
 	p.answer(w, p.lend(e), nil)
 }
 

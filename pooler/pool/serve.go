@@ -43,7 +43,7 @@ func (p *Pool[C]) lend(e *entry[C]) Lease[C] {
 	g := p.group
 	p.move(e, lent)
 	p.stat.Acquired++
-	p.used = g.now
+	p.used, e.lentAt = g.now, g.now
 	p.peaks.see(p.tally[lent], p.queue.len)
 	g.peaks.see(g.tally[lent], g.waiting)
 	return Lease[C]{e, e.turn.Load()}

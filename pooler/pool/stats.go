@@ -22,6 +22,7 @@ type Stats struct {
 	QueueFull    uint64 // clients that got ErrQueueFull
 	Refused      uint64 // clients that were told a final error of Dial
 	Misuses      uint64 // calls of Release, Discard and Hijack on a lease that had ended
+	Leaked       uint64 // leases held for longer than Config.LeakAfter
 	Dialed       uint64
 	DialFailed   uint64
 
@@ -57,6 +58,7 @@ func (s *Stats) count(o *Stats) {
 	s.QueueFull += o.QueueFull
 	s.Refused += o.Refused
 	s.Misuses += o.Misuses
+	s.Leaked += o.Leaked
 	s.Dialed += o.Dialed
 	s.DialFailed += o.DialFailed
 	for why := kept + 1; why < reasons; why++ {
