@@ -5,6 +5,8 @@ package pool_test
 import (
 	"context"
 	"testing"
+
+	"github.com/weir-dev/weir/pooler/pool"
 )
 
 func TestAcquireOfAnIdleConnectionAllocatesNothing(t *testing.T) {
@@ -25,5 +27,12 @@ func TestAcquireOfAnIdleConnectionAllocatesNothing(t *testing.T) {
 		l.Release()
 	}); n != 0 {
 		t.Errorf("%v allocations for TryAcquire and Release, want 0", n)
+	}
+	tag := uint64(7)
+	if n := testing.AllocsPerRun(100, func() {
+		l, _ := p.Acquire(ctx, pool.Prefer(tag))
+		l.ReleaseAs(tag)
+	}); n != 0 {
+		t.Errorf("%v allocations for Acquire and ReleaseAs with an option, want 0", n)
 	}
 }

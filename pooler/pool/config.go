@@ -19,7 +19,7 @@ const (
 // Config says how a Pool keeps its connections. It can be changed while the pool runs, see Pool.Configure.
 // Start from DefaultConfig and change what differs; each field tells what zero means.
 //
-// IdleTime, Lifetime, CheckAfter and LeakAfter are kept to a quarter of a second.
+// IdleTime, Lifetime, CheckAfter, Keepalive and LeakAfter are kept to a quarter of a second.
 type Config struct {
 	Max     int // connections open at once, dials included; 0: nothing is dialed or lent, clients wait
 	Min     int // kept open, lent or not, as far as Max (and a Set's budget) allows; 0: none
@@ -27,9 +27,10 @@ type Config struct {
 	MaxIdle int // more than this are closed when released; <= 0 keeps none. Not less than Min or MinIdle
 
 	IdleTime time.Duration // above Min and MinIdle, an idle connection is closed after this; <= 0: never
-	Lifetime time.Duration // a connection is closed after a time drawn once from [0.9, 1)·Lifetime; <= 0: never
+	Lifetime time.Duration // a connection is closed after a time drawn once from [0.9, 1)·Lifetime; <= 0: never. If it will be missed and Max allows, another is dialed first
 
 	CheckAfter  time.Duration // a connection idle for longer is checked before it is lent; 0: 1 s, < 0: never
+	Keepalive   time.Duration // an idle connection is checked this often, spread out, and is not lent meanwhile; <= 0: never
 	DialTimeout time.Duration // for one dial with its handshake, one check, one reset; 0: 10 s
 	MaxDials    int           // parallel dials at most, fewer at first and after failures; 0: 8
 

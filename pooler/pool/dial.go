@@ -106,6 +106,7 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	p.stat.Dial.Observe(took)
 	p.stat.LastDialed = time.Now()
 	p.calm()
+	p.size.sawDial(took)
 	p.dials.fails = 0
 	p.dials.window = min(p.dials.window+1, p.cfg.MaxDials)
 	p.dials.failing = time.Time{}

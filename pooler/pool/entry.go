@@ -44,10 +44,13 @@ type entry[C any] struct {
 
 	born    time.Duration      // when it was dialed, on the group's clock
 	since   time.Duration      // idle since, on the group's coarse clock
+	tested  time.Duration      // when its last keepalive check succeeded, on the same clock
+	tending bool               // a keepalive check runs: it goes back to its place in the stack
 	expires time.Duration      // end of its lifetime; 0: never
 	jitter  float64            // its part of Config.Lifetime, drawn once
 	cancel  context.CancelFunc // of the dial, check or reset that runs; nil if none does
 
+	tag    uint64        // from ReleaseAs; 0: none
 	lentAt time.Duration // on the group's coarse clock
 	site   *site         // where its lease was acquired; nil unless Config.LeakAfter asks for it, or once reported
 
@@ -79,8 +82,8 @@ func (e *entry[C]) setExpiry() {
 // expired reports whether e's lifetime is over, on the coarse clock.
 func (e *entry[C]) expired() bool { return e.expires != 0 && e.pool.group.now >= e.expires }
 
-// stale reports whether e was idle for so long that it must be checked before it is lent.
+// stale reports whether e was idle and unchecked for so long that it must be checked before it is lent.
 func (e *entry[C]) stale() bool {
 	p := e.pool
-	return p.hooks.Check != nil && p.cfg.CheckAfter > 0 && p.group.now-e.since >= p.cfg.CheckAfter
+	return p.hooks.Check != nil && p.cfg.CheckAfter > 0 && p.group.now-max(e.since, e.tested) >= p.cfg.CheckAfter
 }

@@ -12,8 +12,8 @@ import (
 type Hooks[C any] struct {
 	// Dial opens a connection. Required. Its ctx ends after Config.DialTimeout, or when the pool no longer wants the connection.
 	Dial func(ctx context.Context) (C, error)
-	// Check looks at a connection that was idle for longer than Config.CheckAfter, before it is lent; on an error it
-	// is closed. nil: always good.
+	// Check looks at a connection that was idle for longer than Config.CheckAfter, before it is lent, and at idle ones every
+	// Config.Keepalive; on an error it is closed. nil: always good.
 	Check func(ctx context.Context, conn C) error
 	// Reset runs after Release and before the next lease; on an error the connection is closed. nil: nothing to reset.
 	Reset func(ctx context.Context, conn C) error

@@ -2,8 +2,13 @@ package pool
 
 // sweep does what time asks for: once a tick. The caller serves.
 func (p *Pool[C]) sweep() {
+	p.look()
 	p.closeIdle()
 	p.closeOld()
+	p.replace()
+	if p.cfg.Keepalive > 0 && p.hooks.Check != nil && !p.paused {
+		p.tend()
+	}
 	if p.cfg.LeakAfter > 0 {
 		p.leaks()
 	}

@@ -33,13 +33,17 @@ func (l Lease[C]) Age() time.Duration {
 }
 
 // Release gives the connection back; to the oldest waiter, if there is one. It does not wait for the Reset hook.
-func (l Lease[C]) Release() {
+func (l Lease[C]) Release() { l.ReleaseAs(0) }
+
+// ReleaseAs is Release, and Prefer(tag) will find the connection (it has the same session settings, say). Tag 0 is no tag.
+func (l Lease[C]) ReleaseAs(tag uint64) {
 	if l.entry == nil {
 		return
 	}
 	p := l.entry.pool
 	p.group.mu.Lock()
 	if p.end(l) {
+		l.entry.tag = tag
 		p.release(l.entry)
 	}
 	if p.group.unlock() {

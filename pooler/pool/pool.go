@@ -29,7 +29,9 @@ type Pool[C any] struct {
 	granted uint64        // when it last got a place, in grants of the group
 	used    time.Duration // when it was last acquired from, on the coarse clock
 	stat    Stats         // what only rises; the rest is filled in by Stats
-	peaks   peaks
+	peaks   peaks         // since the last look, see size
+	highest peaks         // before it, since ResetPeaks
+	size    size
 	proof   proof //nolint:unused // see check
 }
 
@@ -71,14 +73,14 @@ func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 // Acquire lends a connection, waiting for one as long as ctx allows. The error is ErrClosed, ErrQueueFull, an error of
 // Dial that is final, or a *WaitError that tells how long and for what the client waited and wraps the cause of ctx's end
 // and the last dial error. A connection is never lent after ctx is done, even when it became free before.
-func (p *Pool[C]) Acquire(ctx context.Context) (Lease[C], error) {
+func (p *Pool[C]) Acquire(ctx context.Context, opts ...Option) (Lease[C], error) {
 	done := ctx.Err() != nil
 	deadline, _ := ctx.Deadline()
 	p.group.mu.Lock()
 	if done {
 		return Lease[C]{}, p.refuse(context.Cause(ctx))
 	}
-	return p.acquire(ctx, deadline)
+	return p.acquire(ctx, deadline, wanted(opts))
 }
 
 // refuse gives up the lock and explains why a client whose time is up is not let in.
@@ -90,13 +92,13 @@ func (p *Pool[C]) refuse(cause error) error {
 }
 
 // acquire is Acquire with the lock held, which it gives up. No foreign code runs meanwhile, not even ctx's.
-func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time) (Lease[C], error) {
+func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time, want want) (Lease[C], error) {
 	g := p.group
-	if l, ok := p.take(); ok {
+	if l, ok := p.take(want); ok {
 		g.unlock()
 		return l, nil
 	}
-	w := g.newWaiter(p, deadline)
+	w := g.newWaiter(p, deadline, want)
 	if err := p.enter(w); err != nil {
 		g.unlock()
 		g.recycle(w)
@@ -158,27 +160,27 @@ func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration)
 // hand over and return. The zero deadline is none; after it deliver gets a *WaitError.
 //
 // cancel gives the place in the queue up. It reports true if deliver will not be called any more, false if it was or is about to be.
-func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error)) (cancel func() bool) {
+func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error), opts ...Option) (cancel func() bool) {
 	late := past(deadline)
 	p.group.mu.Lock()
 	if late {
 		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
 		return tooLate
 	}
-	return p.acquireFunc(deadline, deliver)
+	return p.acquireFunc(deadline, deliver, wanted(opts))
 }
 
 func past(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
 // acquireFunc is AcquireFunc with the lock held, which it gives up.
-func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error)) (cancel func() bool) {
+func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) (cancel func() bool) {
 	g := p.group
-	if l, ok := p.take(); ok {
+	if l, ok := p.take(want); ok {
 		g.unlock()
 		deliver(l, nil)
 		return tooLate
 	}
-	w := g.newWaiter(p, deadline)
+	w := g.newWaiter(p, deadline, want)
 	w.deliver = deliver
 	ticket := w.ticket
 	if err := p.enter(w); err != nil {
@@ -217,23 +219,24 @@ func (p *Pool[C]) withdraw(w *waiter[C], ticket uint64) bool {
 }
 
 // TryAcquire lends an idle connection, if there is one that need not be checked and nobody waits.
-func (p *Pool[C]) TryAcquire() (Lease[C], bool) {
+func (p *Pool[C]) TryAcquire(opts ...Option) (Lease[C], bool) {
 	p.group.mu.Lock()
-	l, ok := p.take()
+	l, ok := p.take(wanted(opts))
 	p.group.unlock()
 	return l, ok
 }
 
-// take lends the warmest idle connection if that needs no more than that.
-func (p *Pool[C]) take() (Lease[C], bool) {
+// take lends the idle connection that suits best if that needs no more than that.
+func (p *Pool[C]) take(want want) (Lease[C], bool) {
 	if len(p.idle) == 0 || p.queue.len > 0 || p.paused || p.closed {
 		return Lease[C]{}, false
 	}
-	e := p.idle[len(p.idle)-1]
+	i := p.pick(want.tag)
+	e := p.idle[i]
 	if e.expired() || e.stale() {
 		return Lease[C]{}, false
 	}
-	p.pop()
+	p.pull(i)
 	l := p.lend(e)
 	if p.cfg.LeakAfter > 0 {
 		e.site = here()

@@ -22,6 +22,7 @@ type waiter[C any] struct {
 	deliver func(Lease[C], error)
 	timer   *time.Timer // ends the wait of a client with deliver
 
+	want
 	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
 	lease Lease[C]
 	err   error
@@ -73,12 +74,12 @@ func (q *queue[C]) ahead(w *waiter[C]) int {
 
 // newWaiter takes a waiter from those used before, or makes one. The caches are per group, not of the package: the
 // channels and timers of one synctest bubble must not be used in another.
-func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time) *waiter[C] {
+func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time, want want) *waiter[C] {
 	w, _ := g.waiters.Get().(*waiter[C])
 	if w == nil {
 		w = &waiter[C]{home: g, ready: make(chan struct{}, 1)}
 	}
-	w.pool, w.since, w.deadline = p, g.clock(), 0
+	w.pool, w.since, w.deadline, w.want = p, g.clock(), 0, want
 	if p.cfg.LeakAfter > 0 {
 		w.site = here()
 	}

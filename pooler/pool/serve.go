@@ -22,11 +22,12 @@ func (p *Pool[C]) hand() {
 		if w == nil {
 			return
 		}
-		e := p.idle[len(p.idle)-1]
+		i := p.pick(w.tag)
+		e := p.idle[i]
 		if e.stale() && p.tally[resetting] >= p.queue.len {
 			return
 		}
-		p.pop()
+		p.pull(i)
 		switch {
 		case e.expired():
 			p.shut(e, ByLifetime)
@@ -55,7 +56,7 @@ func (p *Pool[C]) settle(e *entry[C]) {
 	if why == kept {
 		if w := p.next(); w != nil {
 			p.give(e, w)
-		} else if len(p.idle) >= p.cfg.MaxIdle {
+		} else if len(p.idle) >= p.cfg.MaxIdle && !p.succeed(e) {
 			why = Surplus
 		} else {
 			p.rest(e)
@@ -88,27 +89,28 @@ func (p *Pool[C]) verdict(e *entry[C]) Reason {
 // rest puts e on the idle stack.
 func (p *Pool[C]) rest(e *entry[C]) {
 	p.move(e, idle)
+	if e.tending {
+		p.rejoin(e)
+		return
+	}
 	e.since = p.group.now
 	p.idle = append(p.idle, e)
 }
 
-// pop takes the warmest connection off the idle stack. The caller moves it on.
-func (p *Pool[C]) pop() *entry[C] {
+// pull takes the connection at i off the idle stack; at the warm end that moves none. The caller moves it on.
+func (p *Pool[C]) pull(i int) *entry[C] {
+	e := p.idle[i]
 	last := len(p.idle) - 1
-	e := p.idle[last]
+	if i < last {
+		copy(p.idle[i:], p.idle[i+1:])
+	}
 	p.idle[last] = nil
 	p.idle = p.idle[:last]
 	return e
 }
 
 // popCold takes the coldest connection off the idle stack. The caller moves it on.
-func (p *Pool[C]) popCold() *entry[C] {
-	e := p.idle[0]
-	last := copy(p.idle, p.idle[1:])
-	p.idle[last] = nil
-	p.idle = p.idle[:last]
-	return e
-}
+func (p *Pool[C]) popCold() *entry[C] { return p.pull(0) }
 
 // prepare runs the hook for e, which comes from anywhere but the stack, outside the lock; then e settles.
 func (p *Pool[C]) prepare(e *entry[C], name string, hook func(context.Context, C) error) {
@@ -141,6 +143,7 @@ func (p *Pool[C]) prepared(e *entry[C], err error) {
 		p.serve()
 	default:
 		p.settle(e)
+		e.tending = false
 	}
 	g.unlock()
 }

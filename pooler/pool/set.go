@@ -33,7 +33,7 @@ func NewSet[K comparable, C any](budget int, open func(K) (Config, Hooks[C], err
 }
 
 // Acquire is Pool.Acquire for a key. The error may also be what open returned.
-func (s *Set[K, C]) Acquire(ctx context.Context, key K) (Lease[C], error) {
+func (s *Set[K, C]) Acquire(ctx context.Context, key K, opts ...Option) (Lease[C], error) {
 	done := ctx.Err() != nil
 	deadline, _ := ctx.Deadline()
 	p, err := s.lock(key)
@@ -43,11 +43,11 @@ func (s *Set[K, C]) Acquire(ctx context.Context, key K) (Lease[C], error) {
 	if done {
 		return Lease[C]{}, p.refuse(context.Cause(ctx))
 	}
-	return p.acquire(ctx, deadline)
+	return p.acquire(ctx, deadline, wanted(opts))
 }
 
 // AcquireFunc is Pool.AcquireFunc for a key. deliver may also get what open returned as an error.
-func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C], error)) (cancel func() bool) {
+func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C], error), opts ...Option) (cancel func() bool) {
 	p, err := s.lock(key)
 	if err != nil {
 		deliver(Lease[C]{}, err)
@@ -57,16 +57,16 @@ func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C]
 		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
 		return tooLate
 	}
-	return p.acquireFunc(deadline, deliver)
+	return p.acquireFunc(deadline, deliver, wanted(opts))
 }
 
 // TryAcquire is Pool.TryAcquire for a key.
-func (s *Set[K, C]) TryAcquire(key K) (Lease[C], bool) {
+func (s *Set[K, C]) TryAcquire(key K, opts ...Option) (Lease[C], bool) {
 	g := s.group
 	g.mu.Lock()
 	defer g.unlock()
 	if p := s.pools[key]; p != nil {
-		return p.take()
+		return p.take(wanted(opts))
 	}
 	return Lease[C]{}, false
 }

@@ -37,7 +37,9 @@ func closings(s pool.Stats) uint64 {
 
 // of is the acquirer of a key.
 func of(s *pool.Set[string, *conn], key string) acquirer {
-	return func(ctx context.Context) (pool.Lease[*conn], error) { return s.Acquire(ctx, key) }
+	return func(ctx context.Context, opts ...pool.Option) (pool.Lease[*conn], error) {
+		return s.Acquire(ctx, key, opts...)
+	}
 }
 
 func TestABudgetHoldsForAllKeysTogether(t *testing.T) {

@@ -23,6 +23,7 @@ type Stats struct {
 	Refused      uint64 // clients that were told a final error of Dial
 	Misuses      uint64 // calls of Release, Discard and Hijack on a lease that had ended
 	Leaked       uint64 // leases held for longer than Config.LeakAfter
+	Replaced     uint64 // dials for a connection near the end of its Lifetime
 	Dialed       uint64
 	DialFailed   uint64
 
@@ -59,6 +60,7 @@ func (s *Stats) count(o *Stats) {
 	s.Refused += o.Refused
 	s.Misuses += o.Misuses
 	s.Leaked += o.Leaked
+	s.Replaced += o.Replaced
 	s.Dialed += o.Dialed
 	s.DialFailed += o.DialFailed
 	for why := kept + 1; why < reasons; why++ {
@@ -99,7 +101,7 @@ func (p *Pool[C]) Stats() Stats {
 	if w := p.queue.head; w != nil {
 		s.Oldest = g.clock() - w.since
 	}
-	s.PeakLent, s.PeakWaiting = p.peaks.lent, p.peaks.waiting
+	s.PeakLent, s.PeakWaiting = max(p.peaks.lent, p.highest.lent), max(p.peaks.waiting, p.highest.waiting)
 	s.blame(&p.dials)
 	return s
 }
@@ -109,7 +111,8 @@ func (p *Pool[C]) ResetPeaks() {
 	g := p.group
 	g.mu.Lock()
 	defer g.unlock()
-	p.peaks = peaks{p.tally[lent], p.queue.len}
+	p.size.peak = max(p.size.peak, p.peaks.lent)
+	p.peaks, p.highest = peaks{p.tally[lent], p.queue.len}, peaks{}
 }
 
 func (p *Pool[C]) brief() Brief {

@@ -144,17 +144,17 @@ type client struct {
 }
 
 // acquirer is a Pool, or a Set with a key.
-type acquirer func(context.Context) (pool.Lease[*conn], error)
+type acquirer func(context.Context, ...pool.Option) (pool.Lease[*conn], error)
 
 // ask starts a client with a patience (0: without end) and waits until it is queued or served.
-func ask(acquire acquirer, patience time.Duration) *client {
+func ask(acquire acquirer, patience time.Duration, opts ...pool.Option) *client {
 	ctx, cancel := context.WithCancel(context.Background())
 	if patience > 0 {
 		ctx, cancel = context.WithTimeout(context.Background(), patience)
 	}
 	c := &client{cancel: cancel}
 	go func() {
-		c.lease, c.err = acquire(ctx)
+		c.lease, c.err = acquire(ctx, opts...)
 		c.done.Store(true)
 	}()
 	synctest.Wait()
