@@ -29,6 +29,15 @@ type Config struct {
 	IdleTime time.Duration // above Min and MinIdle, an idle connection is closed after this; <= 0: never
 	Lifetime time.Duration // a connection is closed after a time drawn once from [0.9, 1)·Lifetime; <= 0: never. If it will be missed and Max allows, another is dialed first
 
+	// Ready is how long a peak of demand is remembered. For R leases at one time lately, R + 2·√R connections are kept open as
+	// far as Max and MaxIdle allow: one at a time is dialed when fewer are, and of what is above and idle for longer than
+	// IdleTime a tenth is closed each second. <= 0: connections are dialed only for clients, Min and MinIdle. DefaultConfig: 2 min
+	Ready time.Duration
+
+	// Eager dials for each waiting client at once. Otherwise the connections that others will release before a dial would
+	// be through count as coming, by the rate of releases; who has waited for as long as a dial takes gets one dialed.
+	Eager bool
+
 	CheckAfter  time.Duration // a connection idle for longer is checked before it is lent; 0: 1 s, < 0: never
 	Keepalive   time.Duration // an idle connection is checked this often, spread out, and is not lent meanwhile; <= 0: never
 	DialTimeout time.Duration // for one dial with its handshake, one check, one reset; 0: 10 s
@@ -51,6 +60,7 @@ func DefaultConfig() Config {
 		MaxIdle:     math.MaxInt,
 		IdleTime:    10 * time.Minute,
 		Lifetime:    time.Hour,
+		Ready:       forgetsIn,
 		CheckAfter:  defaultCheckAfter,
 		DialTimeout: defaultDialTimeout,
 		MaxDials:    defaultMaxDials,

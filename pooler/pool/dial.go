@@ -30,13 +30,24 @@ func (p *Pool[C]) room() int {
 	if p.closed || p.paused || p.dials.backoff {
 		return 0
 	}
-	return max(0, min(min(p.dials.window, p.cfg.MaxDials)-p.tally[dialing], p.limit()-p.open()))
+	return max(0, min(min(p.dials.window, p.cfg.MaxDials)-p.tally[dialing], p.most()-p.open()))
 }
 
-// need is how many dials the waiting clients want now. They take whatever comes first, so what is on its way counts.
+// need is how many dials the waiting clients want now. They take whatever comes first, so what is on its way
+// counts, and what others will release soon.
 func (p *Pool[C]) need() int {
-	coming := p.tally[dialing] + p.tally[resetting] + p.tally[idle]
-	return max(0, min(p.queue.len-coming, p.room()))
+	room := p.room()
+	want := p.queue.len - p.tally[dialing] - p.tally[resetting] - p.tally[idle]
+	if room == 0 || want <= 0 {
+		return 0
+	}
+	if hope := p.hope(); hope > 0 {
+		want = max(0, want-hope)
+		if want == 0 && p.tally[dialing] == 0 && p.overdue() {
+			want = 1
+		}
+	}
+	return min(want, room)
 }
 
 // stock dials for Min and MinIdle, with what no waiting client needs.
@@ -69,10 +80,10 @@ func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 	start := time.Now()
 	conn, err := p.hooks.dial(ctx)
 	took := time.Since(start)
-	final := false
+	var final, refused bool
 	if err != nil {
 		p.hooks.event(Event{Kind: DialFailed, Err: err, Took: took})
-		final = p.hooks.final(err)
+		final, refused = p.hooks.final(err), p.hooks.refused(err)
 	} else {
 		p.hooks.event(Event{Kind: Dialed, Took: took})
 	}
@@ -95,7 +106,7 @@ func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 		p.drop(e)
 		p.serve()
 	default:
-		p.dialFailed(e, err, final)
+		p.dialFailed(e, err, final, refused)
 	}
 	g.unlock()
 }
@@ -115,8 +126,9 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	p.settle(e)
 }
 
-// dialFailed frees the place of e and arms one retry. If the error is final, clients that wait are told.
-func (p *Pool[C]) dialFailed(e *entry[C], err error, final bool) {
+// dialFailed frees the place of e and arms one retry. If the error is final, clients that wait are told; if it
+// is a refusal, the ceiling falls.
+func (p *Pool[C]) dialFailed(e *entry[C], err error, final, refused bool) {
 	d, now := &p.dials, p.group.now
 	p.stat.DialFailed++
 	p.drop(e)
@@ -131,6 +143,10 @@ func (p *Pool[C]) dialFailed(e *entry[C], err error, final bool) {
 			p.stat.Refused++
 			p.fail(w, err)
 		}
+	}
+	if refused {
+		p.lower()
+		go p.hooks.event(Event{Kind: Lowered, Err: err, Ceiling: p.size.ceiling})
 	}
 	if !d.backoff && !p.closed { // of dials that fail together one counts
 		p.backOff()

@@ -22,17 +22,21 @@ type Hooks[C any] struct {
 	// Final reports whether this error of Dial will come again, however often one dials (a wrong password, no such database).
 	// All clients that wait are then told this error as it is. nil: no error is final.
 	Final func(err error) bool
+	// Refused reports whether by this error of Dial the server says that it has too many connections (SQLSTATE 53300, say).
+	// The pool then opens fewer for a while, see Stats.Ceiling. nil: no error says so.
+	Refused func(err error) bool
 	// Event hears what happens to connections, to be logged or counted. It must not block. nil: nobody listens.
 	Event func(Event)
 }
 
 // Event is something that happened to one connection.
 type Event struct {
-	Kind   EventKind
-	Reason Reason        // of Closed
-	Err    error         // of DialFailed; of Closed by Discard, Check or Reset, or nil
-	Took   time.Duration // of Dialed and DialFailed; of Leaked: since it was acquired
-	Where  string        // of Leaked: the functions that acquired the lease, the innermost first, as a stack trace shows them
+	Kind    EventKind
+	Reason  Reason        // of Closed
+	Err     error         // of DialFailed; of Closed by Discard, Check or Reset, or nil
+	Took    time.Duration // of Dialed and DialFailed; of Leaked: since it was acquired
+	Ceiling int           // of Lowered
+	Where   string        // of Leaked: the functions that acquired the lease, the innermost first, as a stack trace shows them
 }
 
 // EventKind tells the events apart.
@@ -43,7 +47,8 @@ const (
 	Dialed EventKind = iota + 1
 	DialFailed
 	Closed
-	Leaked // a lease is held for longer than Config.LeakAfter
+	Lowered // the server refused a dial as one too many: no more than Ceiling are opened
+	Leaked  // a lease is held for longer than Config.LeakAfter
 )
 
 // Reason tells why a connection was closed.
@@ -94,13 +99,18 @@ func (h *Hooks[C]) close(conn C) (err error) {
 	return nil
 }
 
-func (h *Hooks[C]) final(err error) (final bool) {
-	if h.Final == nil {
+func (h *Hooks[C]) final(err error) bool { return says("Final", h.Final, err) }
+
+func (h *Hooks[C]) refused(err error) bool { return says("Refused", h.Refused, err) }
+
+// says asks a classifier, which may be nil. One that panics has said no.
+func says(name string, classify func(error) bool, err error) bool {
+	if classify == nil {
 		return false
 	}
 	var panicked error
-	defer guard("Final", &panicked) // a classifier that panics has not said that the error is final
-	return h.Final(err)
+	defer guard(name, &panicked)
+	return classify(err)
 }
 
 func (h *Hooks[C]) event(e Event) {

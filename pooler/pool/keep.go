@@ -2,10 +2,12 @@ package pool
 
 // sweep does what time asks for: once a tick. The caller serves.
 func (p *Pool[C]) sweep() {
-	p.look()
-	p.closeIdle()
+	second := p.look()
+	p.raise()
+	p.closeIdle(second)
 	p.closeOld()
 	p.replace()
+	p.warm()
 	if p.cfg.Keepalive > 0 && p.hooks.Check != nil && !p.paused {
 		p.tend()
 	}
@@ -14,13 +16,17 @@ func (p *Pool[C]) sweep() {
 	}
 }
 
-// closeIdle closes connections at the cold end that were idle for too long.
-func (p *Pool[C]) closeIdle() {
+// closeIdle closes connections at the cold end that were idle for too long; with Config.Ready a tenth of them a second.
+func (p *Pool[C]) closeIdle(second bool) {
 	now := p.group.now
-	if wait := p.cfg.IdleTime; wait > 0 {
-		for len(p.idle) > p.cfg.MinIdle && p.held() > p.cfg.Min && now-p.idle[0].since >= wait {
-			p.shut(p.popCold(), ByIdleTime)
+	surplus := min(p.held()-p.keep(), len(p.idle)-p.cfg.MinIdle)
+	if p.cfg.Ready > 0 {
+		if surplus = (surplus + shareClosed - 1) / shareClosed; !second {
+			return
 		}
+	}
+	for wait := p.cfg.IdleTime; wait > 0 && surplus > 0 && now-p.idle[0].since >= wait; surplus-- {
+		p.shut(p.popCold(), ByIdleTime)
 	}
 }
 

@@ -100,6 +100,7 @@ func (p *Pool[C]) end(l Lease[C]) bool {
 
 // release brings a connection back whose lease just ended: to its Reset hook, or to rest.
 func (p *Pool[C]) release(e *entry[C]) {
+	p.size.returns++
 	if p.hooks.Reset != nil && p.verdict(e) == kept {
 		p.prepare(e, "Reset", p.hooks.Reset)
 		p.serve()

@@ -401,6 +401,7 @@ func TestAPoolDoesWhatTheModelDoes(t *testing.T) {
 		inBubble(t, func() {
 			w := &world{manual: true, tag: -1}
 			cfg := eternal(4)
+			cfg.Eager = true // the model has no clock to hope by
 			p, err := pool.New(cfg, pool.Hooks[*conn]{
 				Dial: w.dial, Close: w.close, Final: func(err error) bool { return err == errFinal },
 			})

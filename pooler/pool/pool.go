@@ -287,6 +287,7 @@ func (p *Pool[C]) Retire() {
 	defer g.unlock()
 	g.clock()
 	p.generation++
+	p.size.ceiling = 0
 	for len(p.idle) > 0 {
 		p.shut(p.popCold(), Retired)
 	}

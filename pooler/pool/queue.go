@@ -48,6 +48,9 @@ func (q *queue[C]) push(w *waiter[C]) {
 	q.len++
 }
 
+// oldest is the client that waits for longest; nil if none waits.
+func (q *queue[C]) oldest() *waiter[C] { return q.head }
+
 func (q *queue[C]) remove(w *waiter[C]) {
 	if w.prev == nil {
 		q.head = w.next
@@ -126,7 +129,7 @@ func (p *Pool[C]) full() bool {
 	if p.cfg.MaxWaiting < 0 {
 		return false
 	}
-	places := max(0, min(p.limit()-p.tally[lent], p.group.budget-p.group.tally[lent]))
+	places := max(0, min(p.most()-p.tally[lent], p.group.budget-p.group.tally[lent]))
 	return p.queue.len-places >= p.cfg.MaxWaiting
 }
 

@@ -10,6 +10,9 @@ func (p *Pool[C]) serve() {
 	if len(p.group.hungry) > 0 {
 		p.group.divide()
 	}
+	if p.queue.len > 0 {
+		p.watch()
+	}
 	p.stock()
 	p.signal()
 }

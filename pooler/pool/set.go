@@ -214,6 +214,7 @@ func (s *Set[K, C]) Stats() Stats {
 	for _, p := range g.pools {
 		sum.count(&p.stat)
 		sum.blame(&p.dials)
+		sum.Keep += p.keep()
 		if w := p.queue.head; w != nil {
 			sum.Oldest = max(sum.Oldest, now-w.since)
 		}

@@ -5,15 +5,18 @@ import (
 	"time"
 )
 
-// How one destination is sized.
+// How one destination is sized: four rules, on different clocks.
 //
-// Demand now is the waiting clients, see need. What was lent lately tells how many connections will be missed when they
-// expire, and, with Config.Ready, how many are kept ready: R is the peak of leases at one time in each second, and is
-// forgotten slowly when demand falls.
+// Demand now, at each event: as many dials as clients wait, less what is on its way and, unless Config.Eager, less the
+// connections that will come back before a dial begun now would be through (see hope). The dial window, at the end of
+// each dial (dial.go). Ready stock, each second: R is the peak of leases at one time, forgotten slowly; R + 2·√R are kept,
+// warmed one at a time and given up by a tenth a second. The ceiling, at each refusal of the server (ceiling.go).
 
 const (
-	lookEvery = time.Second
-	forgetsIn = 2 * time.Minute // how fast R falls without Config.Ready: to 1/e
+	lookEvery   = time.Second
+	forgetsIn   = 2 * time.Minute // how fast R falls without Config.Ready: to 1/e
+	leastSpan   = 100 * time.Millisecond
+	shareClosed = 10 // of the surplus, one in so many is closed each second
 )
 
 // size is what a pool has learned about the demand for it and about its server.
@@ -22,6 +25,16 @@ type size struct {
 	peak   int           // most leases at one time since the last look
 	recent float64       // R
 	looked time.Duration // when R was last brought up to date, on the coarse clock
+
+	returns uint64        // connections released
+	counted uint64        // of them, those before the present span
+	span    time.Duration // when it began
+	rate    float64       // releases a second in the last one
+	watched bool          // a timer looks again when the oldest waiter has waited for a dial's time
+	watch   *time.Timer
+
+	ceiling int           // see ceiling.go
+	thaws   time.Duration // when it may rise
 }
 
 // sawDial takes the time of a dial into the mean.
@@ -33,21 +46,91 @@ func (s *size) sawDial(took time.Duration) {
 	s.dial += (took - s.dial) / 5
 }
 
-// look brings R up to date, each second.
-func (p *Pool[C]) look() {
+// hope is how many connections will come back before a dial begun now would be through, by the releases of the last
+// tenth of a second or, if that is longer, of the last dial's time. Without history, or with nothing lent, there is none.
+func (p *Pool[C]) hope() int {
+	s := &p.size
+	if p.cfg.Eager || s.dial == 0 || p.tally[lent]+p.tally[resetting] == 0 {
+		return 0
+	}
+	if past := p.group.now - s.span; past >= max(leastSpan, s.dial) {
+		s.rate = float64(s.returns-s.counted) / past.Seconds()
+		s.counted, s.span = s.returns, p.group.now
+	}
+	return int(s.rate * s.dial.Seconds())
+}
+
+// overdue reports whether hope was in vain: the oldest client has waited for as long as a dial takes.
+func (p *Pool[C]) overdue() bool {
+	return p.group.now-p.queue.oldest().since >= p.size.dial
+}
+
+// watch makes sure that clients left to hope are looked at again when they are overdue.
+func (p *Pool[C]) watch() {
+	s := &p.size
+	if s.watched || p.cfg.Eager || p.tally[dialing] > 0 || p.room() == 0 || p.hope() == 0 {
+		return
+	}
+	s.watched = true
+	left := max(time.Millisecond, s.dial-(p.group.now-p.queue.oldest().since))
+	if s.watch == nil {
+		s.watch = time.AfterFunc(left, p.watching)
+	} else {
+		s.watch.Reset(left)
+	}
+}
+
+func (p *Pool[C]) watching() {
+	g := p.group
+	g.mu.Lock()
+	g.clock()
+	p.size.watched = false
+	p.serve()
+	g.unlock()
+}
+
+// look brings R up to date, and reports true, each second.
+func (p *Pool[C]) look() bool {
 	s, now := &p.size, p.group.now
 	s.peak = max(s.peak, p.peaks.lent)
 	p.highest.see(p.peaks.lent, p.peaks.waiting)
 	p.peaks = peaks{p.tally[lent], p.queue.len}
 	past := now - s.looked
 	if past < lookEvery {
-		return
+		return false
 	}
-	s.recent = max(float64(s.peak), s.recent*math.Exp(-float64(past)/float64(forgetsIn)))
+	span := forgetsIn
+	if p.cfg.Ready > 0 {
+		span = p.cfg.Ready
+	}
+	s.recent = max(float64(s.peak), s.recent*math.Exp(-float64(past)/float64(span)))
 	s.looked, s.peak = now, p.tally[lent]
+	return true
 }
 
-// missed is how many connections are used these days, or to be kept by Config.
+// keep is how many connections are wanted open now, lent or not.
+func (p *Pool[C]) keep() int {
+	keep := p.cfg.Min
+	if r := p.size.recent; p.cfg.Ready > 0 && r >= 0.5 {
+		keep = max(keep, int(math.Ceil(r+2*math.Sqrt(r))))
+	}
+	return min(keep, p.most())
+}
+
+// missed is how many connections are used these days, or to be kept.
 func (p *Pool[C]) missed() int {
-	return min(p.limit(), max(p.cfg.Min, int(p.size.recent+0.5)+p.cfg.MinIdle))
+	return min(p.most(), max(p.keep(), int(p.size.recent+0.5)+p.cfg.MinIdle))
+}
+
+// warm dials one connection for the ready stock, with what no client needs, if none is on its way.
+func (p *Pool[C]) warm() {
+	g := p.group
+	if p.cfg.Ready <= 0 || p.queue.len > 0 || p.tally[dialing] > 0 || p.tally[idle] >= p.cfg.MaxIdle ||
+		len(g.hungry) > 0 || g.open() >= g.budget {
+		return
+	}
+	if p.held() < p.keep() && p.room() > 0 {
+		p.stat.Warmed++
+		p.grow()
+	}
 }

@@ -11,6 +11,8 @@ type Stats struct {
 	Waiting                                       int           // clients
 	Oldest                                        time.Duration // longest wait of a client waiting now
 	Max                                           int           // the limit that holds now: of Config.Max, Set.Limit and the budget the lowest
+	Keep                                          int           // wanted open now, lent or not: Min, and with Config.Ready what recent peaks ask for
+	Ceiling                                       int           // no more are opened as the server refused more, see Hooks.Refused; 0: none. A Set's pools have their own
 	Pools                                         int           // 1, or those of the Set
 	PeakLent, PeakWaiting                         int           // the highest since ResetPeaks, or since the beginning
 
@@ -23,6 +25,7 @@ type Stats struct {
 	Refused      uint64 // clients that were told a final error of Dial
 	Misuses      uint64 // calls of Release, Discard and Hijack on a lease that had ended
 	Leaked       uint64 // leases held for longer than Config.LeakAfter
+	Warmed       uint64 // dials for the ready stock, see Config.Ready
 	Replaced     uint64 // dials for a connection near the end of its Lifetime
 	Dialed       uint64
 	DialFailed   uint64
@@ -60,6 +63,7 @@ func (s *Stats) count(o *Stats) {
 	s.Refused += o.Refused
 	s.Misuses += o.Misuses
 	s.Leaked += o.Leaked
+	s.Warmed += o.Warmed
 	s.Replaced += o.Replaced
 	s.Dialed += o.Dialed
 	s.DialFailed += o.DialFailed
@@ -101,6 +105,7 @@ func (p *Pool[C]) Stats() Stats {
 	if w := p.queue.head; w != nil {
 		s.Oldest = g.clock() - w.since
 	}
+	s.Keep, s.Ceiling = p.keep(), p.size.ceiling
 	s.PeakLent, s.PeakWaiting = max(p.peaks.lent, p.highest.lent), max(p.peaks.waiting, p.highest.waiting)
 	s.blame(&p.dials)
 	return s

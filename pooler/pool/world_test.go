@@ -190,10 +190,10 @@ func mustWait(t *testing.T, clients ...*client) {
 	}
 }
 
-// eternal is a Config without time: nothing is closed for its age.
+// eternal is a Config without time: nothing is closed for its age or dialed for later.
 func eternal(most int) pool.Config {
 	cfg := pool.DefaultConfig()
-	cfg.Max, cfg.IdleTime, cfg.Lifetime, cfg.DialTimeout = most, 0, 0, time.Hour
+	cfg.Max, cfg.IdleTime, cfg.Lifetime, cfg.Ready, cfg.DialTimeout = most, 0, 0, 0, time.Hour
 	return cfg
 }
 

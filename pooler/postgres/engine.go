@@ -108,7 +108,7 @@ func (e *Engine) open(k key) (pool.Config, pool.Hooks[*conn], error) {
 	return e.settings.Load().pool(k), pool.Hooks[*conn]{
 		Dial:  func(ctx context.Context) (*conn, error) { return e.dial(ctx, k) },
 		Close: (*conn).close,
-		Final: final,
+		Final: final, Refused: tooMany,
 		Event: func(event pool.Event) { e.heard(k, event) },
 	}, nil
 }

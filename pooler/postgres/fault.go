@@ -41,6 +41,12 @@ func final(err error) bool {
 	return errors.As(err, &missing) || login.Final(err)
 }
 
+// tooMany says that the server has too many connections.
+func tooMany(err error) bool {
+	server, ok := errors.AsType[*wire.ServerError](err)
+	return ok && server.Code == wire.CodeTooManyConnections
+}
+
 // missingPassword says that there is nothing to log in with as this user; "": as any user.
 type missingPassword struct{ user string }
 

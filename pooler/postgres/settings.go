@@ -120,6 +120,7 @@ func (s *settings) pool(k key) pool.Config {
 	cfg := pool.DefaultConfig()
 	cfg.Max, cfg.MaxIdle = l.MaxOpen, min(l.MaxIdle, l.MaxOpen)
 	cfg.IdleTime, cfg.Lifetime = l.IdleTimeout, l.MaxLifetime
+	cfg.Ready = 0       // what is open is charged to the budget: nothing is dialed that no client or limit asks for
 	cfg.CheckAfter = -1 // the reader of each connection knows whether it is alive
 	cfg.MaxWaiting = l.MaxWaiting
 	cfg.DialTimeout = dialTimeout
