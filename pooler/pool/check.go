@@ -58,13 +58,22 @@ func (p *Pool[C]) check() {
 	must(p.tally[idle] <= max(0, p.cfg.MaxIdle), "%d idle, MaxIdle %d", p.tally[idle], p.cfg.MaxIdle)
 	must(p.tally[idle] == 0 || p.held() <= p.limit(), "%d idle of %d held, limit %d", p.tally[idle], p.held(), p.limit())
 	length := 0
-	for w := p.queue.head; w != nil; w = w.next {
-		length++
-		must(w.queued && w.pool == p, "a waiter of the queue does not know it")
-		must(w.next == nil && w == p.queue.tail || w.next != nil && w.next.prev == w && w.seq < w.next.seq, "the queue is broken")
+	for i := range p.queue.lines {
+		length += p.checkLine(uint8(i), &p.queue.lines[i])
 	}
 	must(length == p.queue.len, "%d in the queue, length %d", length, p.queue.len)
 	p.proof.holds("pool", p.open(), p.limit())
+}
+
+// checkLine proves what concerns the waiters of one class, and counts them.
+func (p *Pool[C]) checkLine(class uint8, l *line[C]) (length int) {
+	for w := l.head; w != nil; w = w.next {
+		length++
+		must(w.queued && w.pool == p && w.class == class, "a waiter of the queue does not know it")
+		must(w.next == nil && w == l.tail || w.next != nil && w.next.prev == w && w.seq < w.next.seq, "the queue is broken")
+	}
+	must(length == l.len, "%d of class %d, length %d", length, class, l.len)
+	return length
 }
 
 // alive reports whether something is under way that ends and then serves the waiters of p.

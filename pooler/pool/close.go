@@ -43,7 +43,7 @@ func (p *Pool[C]) stop() {
 		return
 	}
 	p.closed = true
-	for w := p.queue.head; w != nil; w = p.queue.head {
+	for w := p.queue.oldest(); w != nil; w = p.queue.oldest() {
 		p.fail(w, ErrClosed)
 	}
 	for len(p.idle) > 0 {

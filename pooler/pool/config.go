@@ -51,6 +51,19 @@ type Config struct {
 	// the pool still has a place (Max minus lent) do not count, as a connection can be opened for them: so 0 refuses at once
 	// when all connections are lent, and not while the pool warms up. Unlimited (< 0): any number.
 	MaxWaiting int
+
+	Queue Queue // the order of waiting clients; the zero Queue serves first who came first in each class
+}
+
+// Queue is the order in which clients that wait are served.
+type Queue struct {
+	// Weights are the turns that the classes 0 to 3 get while clients of each wait (see Class). All 0: 1, 2, 4, 8.
+	// Otherwise each is 1 to 1000, so that no class starves.
+	Weights [classes]int
+
+	// Adaptive sheds load when the queue stands, that is, does not empty any more: the newest clients, who may still be in
+	// time, are then served first, and those who wait for much longer than leases are held get ErrShed. See Patient.
+	Adaptive bool
 }
 
 // DefaultConfig is a pool of at most 16 connections which all stay for ten idle minutes and live for an hour; 10,000 clients may wait.
@@ -89,6 +102,13 @@ func (c Config) Validate() error {
 			return fmt.Errorf("pool: Config.%s is %d but MaxIdle %d: connections would be closed and dialed again without end", f.name, f.value, c.MaxIdle)
 		}
 	}
+	if c.Queue.Weights != [classes]int{} {
+		for class, weight := range c.Queue.Weights {
+			if weight < 1 || weight > 1000 {
+				return fmt.Errorf("pool: Config.Queue.Weights[%d] is %d: must be 1 to 1000", class, weight)
+			}
+		}
+	}
 	if c.DialTimeout < 0 {
 		return fmt.Errorf("pool: Config.DialTimeout is %v: must not be negative", c.DialTimeout)
 	}
@@ -105,6 +125,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxDials == 0 {
 		c.MaxDials = defaultMaxDials
+	}
+	if c.Queue.Weights == [classes]int{} {
+		c.Queue.Weights = defaultWeights
 	}
 	return c
 }

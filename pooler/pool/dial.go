@@ -139,7 +139,7 @@ func (p *Pool[C]) dialFailed(e *entry[C], err error, final, refused bool) {
 	d.fails++
 	if final {
 		p.final = err
-		for w := p.queue.head; w != nil; w = p.queue.head {
+		for w := p.queue.oldest(); w != nil; w = p.queue.oldest() {
 			p.stat.Refused++
 			p.fail(w, err)
 		}

@@ -12,6 +12,8 @@ var (
 	ErrClosed = errors.New("pool: closed")
 	// ErrQueueFull is what Acquire returns when Config.MaxWaiting clients wait already.
 	ErrQueueFull = errors.New("pool: too many clients wait")
+	// ErrShed is what Acquire returns to a client that waited while the queue stood, see Queue.Adaptive.
+	ErrShed = errors.New("pool: shed, waits are too long")
 )
 
 // WaitError says why a client was not served in time. It answers "is the pool too small or the database down?" at once:

@@ -4,6 +4,9 @@ package pool
 func (p *Pool[C]) sweep() {
 	second := p.look()
 	p.raise()
+	if p.cfg.Queue.Adaptive {
+		p.judge()
+	}
 	p.closeIdle(second)
 	p.closeOld()
 	p.replace()

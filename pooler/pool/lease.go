@@ -95,6 +95,11 @@ func (p *Pool[C]) end(l Lease[C]) bool {
 	}
 	e.turn.Store(l.turn + 1)
 	e.site = nil
+	if e.timed {
+		held := p.group.clock() - e.lentAt
+		p.stat.Hold.Observe(held)
+		p.shed.sawHold(held)
+	}
 	return true
 }
 

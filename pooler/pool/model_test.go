@@ -33,17 +33,21 @@ type model struct {
 	shut    map[int]bool
 
 	queue   []*modelClient
+	credit  [4]int // of the classes
+	tags    map[int]uint64
 	clients []*modelClient
 }
 
 type modelClient struct {
 	deadline time.Time
+	class    int
+	tag      uint64
 	state    string // "waiting", "expired", "cancelled", "full", "closed", "final", "refused"…
 	conn     int    // when "served"
 }
 
 func newModel(cfg pool.Config) *model {
-	return &model{cfg: cfg, window: 4, lent: map[int]int{}, gens: map[int]int{}, shut: map[int]bool{}}
+	return &model{cfg: cfg, window: 4, lent: map[int]int{}, gens: map[int]int{}, shut: map[int]bool{}, tags: map[int]uint64{}}
 }
 
 func (m *model) held() int { return len(m.idle) + len(m.lent) + m.dialing }
@@ -51,8 +55,10 @@ func (m *model) held() int { return len(m.idle) + len(m.lent) + m.dialing }
 // serve is the whole of the pool's promise.
 func (m *model) serve() {
 	for len(m.queue) > 0 && len(m.idle) > 0 && !m.paused {
-		w, c := m.queue[0], m.idle[len(m.idle)-1]
-		m.queue, m.idle = m.queue[1:], m.idle[:len(m.idle)-1]
+		w := m.turn()
+		c := m.suitable(w.tag)
+		m.drop(w)
+		m.idle = slices.DeleteFunc(m.idle, func(o int) bool { return o == c })
 		w.state, w.conn, m.lent[c] = "served", c, m.gens[c]
 	}
 	for !m.paused && !m.backoff && !m.closed && m.dialing < min(m.window, m.cfg.MaxDials) && m.held() < m.cfg.Max &&
@@ -61,8 +67,49 @@ func (m *model) serve() {
 	}
 }
 
-func (m *model) ask(deadline time.Time) {
-	w := &modelClient{deadline: deadline, state: "waiting"}
+// turn is the client whose turn it is: the oldest of the class that is owed most, and books it.
+func (m *model) turn() *modelClient {
+	oldest, total, best := map[int]*modelClient{}, 0, -1
+	for _, w := range slices.Backward(m.queue) {
+		oldest[w.class] = w
+	}
+	if len(oldest) == 1 {
+		return m.queue[0]
+	}
+	for class := range 4 {
+		if oldest[class] == nil {
+			continue
+		}
+		m.credit[class] += 1 << class
+		total += 1 << class
+		if best < 0 || m.credit[class] > m.credit[best] {
+			best = class
+		}
+	}
+	m.credit[best] -= total
+	return oldest[best]
+}
+
+// suitable is the idle connection for a client that prefers tag.
+func (m *model) suitable(tag uint64) int {
+	for _, c := range slices.Backward(m.idle) {
+		if tag != 0 && m.tags[c] == tag {
+			return c
+		}
+	}
+	return m.idle[len(m.idle)-1]
+}
+
+// drop takes w out of the queue; a class in which nobody waits is owed nothing.
+func (m *model) drop(w *modelClient) {
+	m.queue = slices.DeleteFunc(m.queue, func(o *modelClient) bool { return o == w })
+	if !slices.ContainsFunc(m.queue, func(o *modelClient) bool { return o.class == w.class }) {
+		m.credit[w.class] = 0
+	}
+}
+
+func (m *model) ask(deadline time.Time, class int, tag uint64) {
+	w := &modelClient{deadline: deadline, class: class, tag: tag, state: "waiting"}
 	m.clients = append(m.clients, w)
 	places := max(0, m.cfg.Max-len(m.lent))
 	switch {
@@ -80,7 +127,7 @@ func (m *model) ask(deadline time.Time) {
 
 func (m *model) leave(i int, state string) {
 	w := m.clients[i]
-	m.queue = slices.DeleteFunc(m.queue, func(o *modelClient) bool { return o == w })
+	m.drop(w)
 	w.state = state
 	m.serve()
 }
@@ -107,9 +154,11 @@ func (m *model) end(i int) int {
 	return c
 }
 
-func (m *model) release(i int) {
+func (m *model) release(i int, tag uint64) {
 	above := m.held() > m.cfg.Max
-	m.settle(m.end(i), above)
+	c := m.end(i)
+	m.tags[c] = tag
+	m.settle(c, above)
 }
 
 func (m *model) dialed(gen int) {
@@ -131,7 +180,7 @@ func (m *model) dialFailed(final bool) {
 		for _, w := range m.queue {
 			w.state = "final"
 		}
-		m.queue = nil
+		m.queue, m.credit = nil, [4]int{}
 	}
 }
 
@@ -220,9 +269,11 @@ func (h *history) ask() {
 	if patience > 0 {
 		deadline = time.Now().Add(patience)
 	}
-	h.m.ask(deadline)
+	class, tag := rapid.IntRange(0, 3).Draw(h.T, "class"), rapid.Uint64Range(0, 2).Draw(h.T, "prefers")
+	opts := []pool.Option{pool.Class(class), pool.Prefer(tag)}
+	h.m.ask(deadline, class, tag)
 	if rapid.Bool().Draw(h.T, "blocking") {
-		h.clients = append(h.clients, ask(h.p.Acquire, patience))
+		h.clients = append(h.clients, ask(h.p.Acquire, patience, opts...))
 		h.unwait = append(h.unwait, nil)
 		return
 	}
@@ -234,7 +285,7 @@ func (h *history) ask() {
 		}
 		c.lease, c.err = l, err
 		c.done.Store(true)
-	}))
+	}, opts...))
 }
 
 func (h *history) cancel() {
@@ -299,8 +350,9 @@ func (h *history) actions() map[string]func(*rapid.T) {
 		"cancel": do(h.cancel),
 		"release": do(func() {
 			i := h.with("served")
-			h.m.release(i)
-			h.clients[i].lease.Release()
+			tag := rapid.Uint64Range(0, 2).Draw(h.T, "tag")
+			h.m.release(i, tag)
+			h.clients[i].lease.ReleaseAs(tag)
 		}),
 		"discard": do(func() {
 			i := h.with("served")

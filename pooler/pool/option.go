@@ -10,15 +10,27 @@ type optionKind uint8
 
 const (
 	prefers optionKind = iota + 1
+	classed
+	patient
 )
 
 // Prefer asks for an idle connection last released with this tag (see Lease.ReleaseAs), if there is one among the 32
 // warmest; else for the warmest. It never makes a client wait or be served before others. Tag 0 is no tag.
 func Prefer(tag uint64) Option { return Option{prefers, tag} }
 
+// Class puts the client in a class of the queue, 0 to 3 (what is beyond is taken as the nearest); without it, 0. Classes are
+// served in turns by Config.Queue.Weights, in each the oldest client first, and none starves.
+func Class(c int) Option { return Option{classed, uint64(max(0, min(c, classes-1)))} }
+
+// Patient keeps the client from being shed (see Queue.Adaptive): for one that holds another connection already, so that
+// what it holds is not held in vain.
+func Patient() Option { return Option{patient, 1} }
+
 // want is the options of one client.
 type want struct {
-	tag uint64
+	tag     uint64
+	class   uint8
+	patient bool
 }
 
 func wanted(opts []Option) (w want) {
@@ -26,6 +38,10 @@ func wanted(opts []Option) (w want) {
 		switch o.kind {
 		case prefers:
 			w.tag = o.value
+		case classed:
+			w.class = uint8(o.value)
+		case patient:
+			w.patient = true
 		}
 	}
 	return w

@@ -32,6 +32,7 @@ type Pool[C any] struct {
 	peaks   peaks         // since the last look, see size
 	highest peaks         // before it, since ResetPeaks
 	size    size
+	shed    shed
 	proof   proof //nolint:unused // see check
 }
 
@@ -70,7 +71,7 @@ func (g *group[C]) add(cfg Config, hooks Hooks[C], limit int) *Pool[C] {
 // limit is the most connections this pool may have open; a Set's budget comes on top.
 func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 
-// Acquire lends a connection, waiting for one as long as ctx allows. The error is ErrClosed, ErrQueueFull, an error of
+// Acquire lends a connection, waiting for one as long as ctx allows. The error is ErrClosed, ErrQueueFull, ErrShed, an error of
 // Dial that is final, or a *WaitError that tells how long and for what the client waited and wraps the cause of ctx's end
 // and the last dial error. A connection is never lent after ctx is done, even when it became free before.
 func (p *Pool[C]) Acquire(ctx context.Context, opts ...Option) (Lease[C], error) {

@@ -28,53 +28,6 @@ type waiter[C any] struct {
 	err   error
 }
 
-// queue is the waiters of a pool, oldest first. Any of them leaves in constant time.
-type queue[C any] struct {
-	head, tail *waiter[C]
-	len        int
-	seq        uint64
-}
-
-func (q *queue[C]) push(w *waiter[C]) {
-	q.seq++
-	w.seq, w.queued = q.seq, true
-	w.prev, w.next = q.tail, nil
-	if q.tail == nil {
-		q.head = w
-	} else {
-		q.tail.next = w
-	}
-	q.tail = w
-	q.len++
-}
-
-// oldest is the client that waits for longest; nil if none waits.
-func (q *queue[C]) oldest() *waiter[C] { return q.head }
-
-func (q *queue[C]) remove(w *waiter[C]) {
-	if w.prev == nil {
-		q.head = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		q.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.prev, w.next, w.queued = nil, nil, false
-	w.ticket++
-	q.len--
-}
-
-// ahead is the number of clients before w, at most: those who gave up since are counted too.
-func (q *queue[C]) ahead(w *waiter[C]) int {
-	if q.head == nil || q.head.seq >= w.seq {
-		return 0
-	}
-	return int(min(w.seq-q.head.seq, uint64(q.len)))
-}
-
 // newWaiter takes a waiter from those used before, or makes one. The caches are per group, not of the package: the
 // channels and timers of one synctest bubble must not be used in another.
 func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time, want want) *waiter[C] {
@@ -113,6 +66,7 @@ func (p *Pool[C]) enter(w *waiter[C]) error {
 	}
 	p.queue.push(w)
 	if p.queue.len == 1 {
+		p.shed.begins(w.since)
 		g.hungry = append(g.hungry, p)
 	}
 	g.waiting++
@@ -139,6 +93,7 @@ func (p *Pool[C]) leave(w *waiter[C]) {
 	p.queue.remove(w)
 	g.waiting--
 	if p.queue.len == 0 {
+		p.shed.emptied()
 		g.sated(p)
 	}
 	p.stat.Wait.Observe(g.now - w.since)
@@ -161,6 +116,7 @@ func (p *Pool[C]) answer(w *waiter[C], l Lease[C], err error) {
 
 // give lends e to w.
 func (p *Pool[C]) give(e *entry[C], w *waiter[C]) {
+	p.queue.served(w.class, &p.cfg.Queue.Weights)
 	p.leave(w)
 	e.site = w.site
 	p.answer(w, p.lend(e), nil)
@@ -178,14 +134,18 @@ func (p *Pool[C]) timeout(w *waiter[C]) {
 	p.fail(w, err)
 }
 
-// next is the oldest client that may be given a connection now, still queued; nil if there is none. Those whose time
+// next is the client that may be given a connection now, the oldest of the class whose turn it is, still queued; nil if there is none. Those whose time
 // is up are told so: a context's end shows late when CPU is short, and a connection lent then is lost for all.
 func (p *Pool[C]) next() *waiter[C] {
 	if p.queue.len == 0 || p.paused {
 		return nil
 	}
 	now := p.group.clock()
-	for w := p.queue.head; w != nil; w = p.queue.head {
+	if p.cfg.Queue.Adaptive {
+		p.judge()
+	}
+	for p.queue.len > 0 {
+		w := p.first(p.queue.turn(&p.cfg.Queue.Weights))
 		if w.deadline == 0 || now < w.deadline {
 			return w
 		}

@@ -47,6 +47,9 @@ func (p *Pool[C]) lend(e *entry[C]) Lease[C] {
 	g := p.group
 	p.move(e, lent)
 	p.stat.Acquired++
+	if e.timed = p.stat.Acquired%sampled == 1; e.timed {
+		g.clock()
+	}
 	p.used, e.lentAt = g.now, g.now
 	p.peaks.see(p.tally[lent], p.queue.len)
 	g.peaks.see(g.tally[lent], g.waiting)

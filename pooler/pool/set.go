@@ -215,7 +215,7 @@ func (s *Set[K, C]) Stats() Stats {
 		sum.count(&p.stat)
 		sum.blame(&p.dials)
 		sum.Keep += p.keep()
-		if w := p.queue.head; w != nil {
+		if w := p.queue.oldest(); w != nil {
 			sum.Oldest = max(sum.Oldest, now-w.since)
 		}
 	}

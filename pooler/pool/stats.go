@@ -23,6 +23,7 @@ type Stats struct {
 	Cancelled    uint64 // clients of AcquireFunc that withdrew
 	QueueFull    uint64 // clients that got ErrQueueFull
 	Refused      uint64 // clients that were told a final error of Dial
+	Shed         uint64 // clients that got ErrShed
 	Misuses      uint64 // calls of Release, Discard and Hijack on a lease that had ended
 	Leaked       uint64 // leases held for longer than Config.LeakAfter
 	Warmed       uint64 // dials for the ready stock, see Config.Ready
@@ -34,6 +35,7 @@ type Stats struct {
 	ClosedIdle, ClosedAge, ClosedBroken, ClosedSurplus, ClosedRetired, ClosedYielded, ClosedShutdown uint64
 
 	Wait Histogram // waits of all clients that came in, served or not
+	Hold Histogram // times that leases were held, of one in 64
 	Dial Histogram // times of dials that succeeded
 
 	// How dialing goes. Of a Set: Failing counts the pools whose last dial failed, and the others tell of the one
@@ -61,6 +63,7 @@ func (s *Stats) count(o *Stats) {
 	s.Cancelled += o.Cancelled
 	s.QueueFull += o.QueueFull
 	s.Refused += o.Refused
+	s.Shed += o.Shed
 	s.Misuses += o.Misuses
 	s.Leaked += o.Leaked
 	s.Warmed += o.Warmed
@@ -72,6 +75,7 @@ func (s *Stats) count(o *Stats) {
 	}
 	s.Wait.Merge(&o.Wait)
 	s.Dial.Merge(&o.Dial)
+	s.Hold.Merge(&o.Hold)
 	if o.LastDialed.After(s.LastDialed) {
 		s.LastDialed = o.LastDialed
 	}
@@ -102,7 +106,7 @@ func (p *Pool[C]) Stats() Stats {
 	s := p.stat
 	s.gauge(&p.tally)
 	s.Waiting, s.Max, s.Pools = p.queue.len, min(p.limit(), g.budget), 1
-	if w := p.queue.head; w != nil {
+	if w := p.queue.oldest(); w != nil {
 		s.Oldest = g.clock() - w.since
 	}
 	s.Keep, s.Ceiling = p.keep(), p.size.ceiling
