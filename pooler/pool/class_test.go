@@ -182,3 +182,16 @@ func TestWithoutAdaptiveNobodyIsShed(t *testing.T) {
 		mustWait(t, b)
 	})
 }
+
+func TestTheOldestWaitIsThatOfAllClasses(t *testing.T) {
+	bubble(t, eternal(1), func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		ask(p.Acquire, 0)
+		for _, class := range []int{1, 0, 3} {
+			ask(p.Acquire, 0, pool.Class(class))
+			time.Sleep(time.Second)
+		}
+		if got := p.Stats().Oldest; got != 3*time.Second {
+			t.Errorf("oldest wait %v, want 3s", got)
+		}
+	})
+}

@@ -21,6 +21,8 @@ func TestAConfigThatMakesNoSenseIsRefusedByTheNameOfItsField(t *testing.T) {
 		{"a negative Min", func(c *pool.Config) { c.Min = -2 }, "pool: Config.Min is -2: must not be negative"},
 		{"a negative MinIdle", func(c *pool.Config) { c.MinIdle = -2 }, "pool: Config.MinIdle is -2: must not be negative"},
 		{"a negative MaxDials", func(c *pool.Config) { c.MaxDials = -2 }, "pool: Config.MaxDials is -2: must not be negative"},
+		{"a class that would starve", func(c *pool.Config) { c.Queue.Weights = [4]int{1, 0, 1, 1} },
+			"pool: Config.Queue.Weights[1] is 0: must be 1 to 1000"},
 		{"a negative DialTimeout", func(c *pool.Config) { c.DialTimeout = -time.Second }, "pool: Config.DialTimeout is -1s: must not be negative"},
 		{"Min that MaxIdle would close", func(c *pool.Config) { c.Min, c.MaxIdle = 2, 0 },
 			"pool: Config.Min is 2 but MaxIdle 0: connections would be closed and dialed again without end"},
@@ -73,6 +75,7 @@ func TestTheZeroConfigMeansWhatItsFieldsSay(t *testing.T) {
 // FuzzConfig: New and Configure give an error that names the field, or a pool that works.
 func FuzzConfig(f *testing.F) {
 	f.Add(16, 0, 0, 16, int64(0), int64(0), int64(0), int64(0), 0, 0)
+	f.Add(16, 2, 1, 16, int64(9e9), int64(9e9), int64(1), int64(9e9), 8, 9)
 	f.Add(0, 0, 0, 0, int64(-1), int64(-1), int64(-1), int64(1), 1, -1)
 	f.Add(1, 1, 1, 1, int64(1), int64(1), int64(1), int64(time.Hour), 1, 1)
 	f.Add(-1, 5, 9, -7, int64(1)<<62, int64(1)<<62, int64(1)<<62, int64(1)<<62, 1<<40, 1<<62)
@@ -81,6 +84,8 @@ func FuzzConfig(f *testing.F) {
 			Max: most, Min: least, MinIdle: minIdle, MaxIdle: maxIdle,
 			IdleTime: time.Duration(idleTime), Lifetime: time.Duration(lifetime), CheckAfter: time.Duration(checkAfter),
 			DialTimeout: time.Duration(dialTimeout), MaxDials: maxDials, MaxWaiting: maxWaiting,
+			Ready: time.Duration(lifetime), Keepalive: time.Duration(checkAfter), LeakAfter: time.Duration(idleTime),
+			Eager: maxDials%2 == 0, Queue: pool.Queue{Adaptive: minIdle%2 == 0},
 		}
 		if max(least, minIdle) > 100 && most > 100 {
 			t.Skip("would dial that many")

@@ -3,7 +3,7 @@
 // A Pool serves one destination, a Set many under one budget. Both never have more connections open than
 // they may: a connection counts from before its dial starts until its Close hook has returned.
 //
-// A client that finds nothing idle waits, first come first served, for whatever comes first: a connection
+// A client that finds nothing idle waits, first come first served in its class, for whatever comes first: a connection
 // released or one newly dialed. Dials belong to the pool: a client that gives up does not cancel one.
 //
 // # States
@@ -40,6 +40,15 @@
 //     reading the clock costs more than the rest of an Acquire.
 //   - Parallel dials are bounded by a window: 4 at first, one more after each success up to Config.MaxDials, one after
 //     a failure; retries back off from 100 ms to 5 s.
+//   - A dial is not begun for a client whom a connection will reach sooner that others are about to release, by the rate
+//     of the last releases and the mean time of a dial; hope ends after that time. Config.Eager does without.
+//   - Open follows demand between Min and Max: recent peaks keep a stock ready, a server that refuses connections sets a
+//     ceiling for a while, and what nears the end of its Lifetime is replaced first if it will be missed. See size.go,
+//     ceiling.go and replace.go; Stats tells Keep and Ceiling, and how many were Warmed and Replaced.
+//   - A keepalive check takes an idle connection out of the stack and puts it back where it was: it is no use.
+//   - Clients wait in a line for each of four classes, which are served in turns by weight. A client may prefer an idle
+//     connection by its tag, which is looked for among the 32 warmest; nobody waits for one. Shedding is opt-in, see shed.go.
+//   - What costs is opt-in: where a lease was acquired is noted only with Config.LeakAfter, and of 64 leases one is timed.
 //   - In a Set places go to the waiting pool that holds the fewest, so that the division tends to max-min fairness over
 //     demand. See divide.go.
 package pool

@@ -65,14 +65,18 @@ func (p *Pool[C]) overdue() bool {
 	return p.group.now-p.queue.oldest().since >= p.size.dial
 }
 
-// watch makes sure that clients left to hope are looked at again when they are overdue.
+// watch makes sure that clients left to hope are looked at again when they are overdue. Those who are get a dial, or in a Set
+// the next place that becomes free.
 func (p *Pool[C]) watch() {
 	s := &p.size
 	if s.watched || p.cfg.Eager || p.tally[dialing] > 0 || p.room() == 0 || p.hope() == 0 {
 		return
 	}
+	left := s.dial - (p.group.now - p.queue.oldest().since)
+	if left <= 0 {
+		return
+	}
 	s.watched = true
-	left := max(time.Millisecond, s.dial-(p.group.now-p.queue.oldest().since))
 	if s.watch == nil {
 		s.watch = time.AfterFunc(left, p.watching)
 	} else {
