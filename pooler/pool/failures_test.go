@@ -277,11 +277,15 @@ func TestACohortDoesNotExpireAtOnce(t *testing.T) {
 		if s := p.Stats(); s.ClosedAge != 0 || s.Idle != 20 {
 			t.Fatalf("%d closed before 0.9 of the lifetime, %d idle", s.ClosedAge, s.Idle)
 		}
-		least := 20
-		for range 10 * 60 {
+		least, closed := 20, uint64(0)
+		for range 10*60 + 5 {
 			time.Sleep(time.Second)
 			synctest.Wait()
-			least = min(least, p.Stats().Idle)
+			s := p.Stats()
+			if s.ClosedAge > closed+10 {
+				t.Fatalf("%d expired in one second", s.ClosedAge-closed)
+			}
+			least, closed = min(least, s.Idle), s.ClosedAge
 		}
 		if s := p.Stats(); s.ClosedAge < 20 || s.Idle != 20 || least < 15 {
 			t.Errorf("%d closed for age, %d idle, at least %d all along; want 20 or more, 20, 15 or more", s.ClosedAge, s.Idle, least)
