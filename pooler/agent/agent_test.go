@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weir-dev/weir/pooler/config"
 	"github.com/weir-dev/weir/pooler/podapi"
@@ -37,6 +38,31 @@ func TestAPodBootsWithLimitZeroAndServesWhenItIsGivenOne(t *testing.T) {
 	}
 	if limits := p.engine("main").limits(); !slices.Equal(limits, []int{0, 10}) {
 		t.Fatalf("limits %v", limits)
+	}
+}
+
+func TestAPodWhoseLimitIsTakenAwayStaysReadyForAWhile(t *testing.T) {
+	p := newPod(t)
+	c := served(t, 3, 10, "main")
+	p.write("config.json", string(document(t, c)))
+	p.start()
+	p.push(c)
+	none := served(t, 4, 0, "main")
+	none.Destinations = c.Destinations
+	p.push(none)
+	if s := p.agent.State(); s.Destinations[0].Limit != 0 || !s.Ready {
+		t.Fatalf("its clients can wait for a moment, and might find no other pod: %+v", s)
+	}
+	p.agent.mu.Lock()
+	p.agent.destinations[0].parted = time.Now().Add(-2 * shareless)
+	p.agent.mu.Unlock()
+	if s := p.agent.State(); s.Ready {
+		t.Fatalf("it has had no limit for long: %+v", s)
+	}
+	c.Ledger = 5
+	p.push(c)
+	if s := p.agent.State(); !s.Ready {
+		t.Fatalf("it has a limit again: %+v", s)
 	}
 }
 

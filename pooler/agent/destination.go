@@ -6,6 +6,7 @@ import (
 	"net"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/weir-dev/weir/pooler/config"
 	"github.com/weir-dev/weir/pooler/podapi"
@@ -23,6 +24,7 @@ type destination struct {
 	engine      Engine              // nil: never could be served
 	applied     *config.Destination // what the engine serves with
 	share       podapi.Share
+	parted      time.Time // when its limit was taken away; zero: it has one, or never had
 	problems    []podapi.Problem
 	succeeds    bool // waits for the engine of an earlier destination of this name, which still leaves
 	stopProbing context.CancelFunc
@@ -55,6 +57,12 @@ func (a *Agent) render(d *destination, c podapi.Config, spec podapi.Destination,
 	}
 	a.mu.Lock()
 	born := engine != nil && d.engine == nil
+	switch {
+	case share.MaxOpen > 0:
+		d.parted = time.Time{}
+	case d.share.MaxOpen > 0:
+		d.parted = time.Now()
+	}
 	d.engine, d.share, d.problems, d.succeeds = engine, share, problems, succeeds
 	if changed {
 		d.applied = &rendered

@@ -127,6 +127,10 @@ func (a *Agent) sample() {
 	}
 }
 
+// shareless is how long a pod goes on getting clients after its limit was taken away: while a smaller budget is still held by
+// pods that leave, say. Clients that wait for a moment are better off than those that find no pod at all.
+const shareless = time.Minute
+
 // Unready tells why the pod should not get clients; nothing: it should. A database that is down is no reason.
 func (a *Agent) Unready() []string {
 	a.mu.Lock()
@@ -156,7 +160,7 @@ func (a *Agent) unready() (reasons []string) {
 		case d.listener == nil:
 			reasons = append(reasons, fmt.Sprintf("destination %q does not listen", d.name))
 		}
-		if d.share.MaxOpen == 0 {
+		if d.share.MaxOpen == 0 && time.Since(d.parted) > shareless {
 			reasons = append(reasons, fmt.Sprintf("destination %q has no limit yet: the operator has not granted one to this pod", d.name))
 		}
 	}
