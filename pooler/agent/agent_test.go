@@ -54,7 +54,9 @@ func TestAPodWhoseLimitIsTakenAwayStaysReadyForAWhile(t *testing.T) {
 		t.Fatalf("its clients can wait for a moment, and might find no other pod: %+v", s)
 	}
 	p.agent.mu.Lock()
-	p.agent.destinations[0].parted = time.Now().Add(-2 * shareless)
+	for _, d := range p.agent.destinations {
+		d.parted = time.Now().Add(-2 * shareless)
+	}
 	p.agent.mu.Unlock()
 	if s := p.agent.State(); s.Ready {
 		t.Fatalf("it has had no limit for long: %+v", s)
@@ -343,10 +345,10 @@ func TestADestinationThatIsNoLongerNamedLeavesAndIsReportedUntilItIsGone(t *test
 	if engines != 1 || s.Ready || len(s.Destinations) != 2 {
 		t.Fatalf("a second engine beside the one that leaves would open too many: %d engines, %+v", engines, s)
 	}
-	close(p.stay)
 	p.agent.mu.Lock()
 	gone := p.agent.leaving[0].gone
 	p.agent.mu.Unlock()
+	close(p.stay)
 	<-gone
 	p.agent.look()
 	if s := p.agent.State(); !s.Ready || p.engine("old") == old || !old.drained || !old.closed {
@@ -422,6 +424,9 @@ func TestTheNumbersOfAStateAreTheEnginesAndTheWindows(t *testing.T) {
 	p.push(served(t, 1, 10, "main"))
 	e := p.engine("main")
 	wait := podapi.Histogram{BoundsMicroseconds: []int64{1000}, Counts: []int64{1, 0}}
+	e.mu.Lock()
+	e.fault = &podapi.Problem{Reason: podapi.ReasonUnreachable} // a probe finds the same
+	e.mu.Unlock()
 	e.set(func(s *Stats) {
 		*s = Stats{Limit: 10, Open: 7, Idle: 1, Lent: 2, Dialing: 1, Resetting: 2, Closing: 1, Waiting: 3, Clients: 9,
 			PeakLent: 8, PeakWaiting: 5, Reachable: "False", Fault: &podapi.Problem{Reason: podapi.ReasonUnreachable}, Wait: wait}

@@ -89,8 +89,9 @@ func TestProbesBecomeRarerWhileTheyFailTheSameWay(t *testing.T) {
 
 func TestAChangeIsProbedAtOnceHoweverLongTheWait(t *testing.T) {
 	probe(t, func(p *probing) {
+		p.after(time.Second, 1)
 		p.fault(podapi.ReasonUnreachable)
-		p.after(200*time.Second, 6)
+		p.after(190*time.Second, 5) // at 10, 20, 40, 80 and 140 s
 		p.fault("")
 		p.d.again <- struct{}{}
 		p.after(time.Millisecond, 1)

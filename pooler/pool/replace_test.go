@@ -23,7 +23,8 @@ func TestAConnectionNearItsEndIsReplacedBeforeIt(t *testing.T) {
 			bubble(t, cfg, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
 				w.set(func() { w.dialFor = 2 * time.Second })
 				time.Sleep(10 * time.Second)
-				for range 4 * 60 * 60 {
+				time.Sleep(25 * time.Minute) // until the pool has learned how long a dial takes now
+				for range 4 * 35 * 60 {
 					time.Sleep(250 * time.Millisecond)
 					synctest.Wait()
 					if s := p.Stats(); s.Idle < 4 || s.Open > 8 {

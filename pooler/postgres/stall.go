@@ -12,13 +12,13 @@ import (
 // is taken from the server now and then, and kept.
 const (
 	stallCheck   = 6 * time.Second       // between two looks at a connection: one is relieved 6 to 12 s after it has got stuck
-	stallPortion = 128 << 10             // bytes taken at a time
+	stallPortion = 256 << 10             // bytes taken at a time
 	stallMost    = 128 * stallPortion    // bytes kept for one client: enough for 12 minutes, then the server ends the connection
 	stallWait    = 10 * time.Millisecond // for a portion: what the server has to send is there already
 
 	// serverReceiveBuffer is the socket's. Linux lets the other side go on when a sixteenth is free, see tcp_select_window in
 	// its source; a portion must be more than that.
-	serverReceiveBuffer = 512 << 10
+	serverReceiveBuffer = 256 << 10
 )
 
 // inlet is where a server connection is read: by its reader, or in its place by relieve while it is stuck.
