@@ -18,7 +18,7 @@
 //   - Back-pressure is blocking: a reader that cannot write to its client does not read from the server, and a client whose
 //     server does not read is not read from.
 //     But PostgreSQL ends a connection whose other side has taken nothing for 20 s (tcp_user_timeout in guards), as it cannot
-//     tell a slow client from a pooler that vanished: so for a client that does not read small portions are taken and kept,
+//     tell a slow client from a pooler that vanished: so for a client that does not read portions are taken and kept,
 //     for 12 minutes.
 //   - A place is free when the server has ended the connection or the failed login, not when it was told to.
 //   - An idle client holds a goroutine and a buffer of half a kilobyte; a large buffer only while something large passes.
