@@ -124,6 +124,44 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	MaxClients int32 `json:"maxClients,omitempty"`
+
+	// connectTimeoutSeconds is how long opening a connection may take, its login included. Unset means 10.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=600
+	ConnectTimeoutSeconds int32 `json:"connectTimeoutSeconds,omitempty"`
+
+	// loginTimeoutSeconds is how long a client may take to prove who it is. Unset means 15.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=600
+	LoginTimeoutSeconds int32 `json:"loginTimeoutSeconds,omitempty"`
+
+	// clientIdleTimeoutSeconds closes clients that have said nothing for longer between two transactions. Unset means
+	// that clients are not closed for being idle.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	ClientIdleTimeoutSeconds int32 `json:"clientIdleTimeoutSeconds,omitempty"`
+
+	// idleInTransactionTimeoutSeconds closes clients that have said nothing for longer within a transaction, which is
+	// rolled back. Unset means no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	IdleInTransactionTimeoutSeconds int32 `json:"idleInTransactionTimeoutSeconds,omitempty"`
+
+	// queryTimeoutSeconds cancels statements that take longer. Unset means no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	QueryTimeoutSeconds int32 `json:"queryTimeoutSeconds,omitempty"`
+
+	// transactionTimeoutSeconds closes clients whose transaction takes longer; it is rolled back. Unset means no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	TransactionTimeoutSeconds int32 `json:"transactionTimeoutSeconds,omitempty"`
 }
 
 // ServerTLS is TLS towards a database.

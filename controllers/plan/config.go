@@ -42,6 +42,13 @@ func destination(d *v1alpha1.Destination) podapi.Destination {
 			MaxLifetimeSeconds:         d.Limits.MaxLifetimeSeconds,
 			AcquireTimeoutMilliseconds: d.AcquireTimeoutMilliseconds(),
 			MaxClients:                 d.MaxClients(),
+
+			ConnectTimeoutSeconds:           d.Limits.ConnectTimeoutSeconds,
+			LoginTimeoutSeconds:             d.Limits.LoginTimeoutSeconds,
+			ClientIdleTimeoutSeconds:        d.Limits.ClientIdleTimeoutSeconds,
+			IdleInTransactionTimeoutSeconds: d.Limits.IdleInTransactionTimeoutSeconds,
+			QueryTimeoutSeconds:             d.Limits.QueryTimeoutSeconds,
+			TransactionTimeoutSeconds:       d.Limits.TransactionTimeoutSeconds,
 		},
 		TLS: podapi.ServerTLS{
 			Mode:              string(d.TLS.EffectiveMode()),

@@ -28,6 +28,8 @@ func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 	d.Limits = v1alpha1.Limits{
 		MaxOpen: 11, MinIdle: 3, MaxIdle: new(int32(5)), IdleTimeoutSeconds: 60, MaxLifetimeSeconds: 3600,
 		AcquireTimeoutMilliseconds: 1500, MaxWaiting: new(int32(101)), MaxClients: 500,
+		ConnectTimeoutSeconds: 4, LoginTimeoutSeconds: 20, ClientIdleTimeoutSeconds: 7200,
+		IdleInTransactionTimeoutSeconds: 300, QueryTimeoutSeconds: 60, TransactionTimeoutSeconds: 600,
 	}
 	d.TLS = v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSVerifyFull, CASecretRef: secret("db-ca"), CertificateSecretRef: secret("db-client")}
 	d.PostgreSQL.PoolMode = v1alpha1.PoolModeSession

@@ -418,6 +418,33 @@ func TestClientsThatStayTooLongDoNotHoldUpLeaving(t *testing.T) {
 	}
 }
 
+func TestEnginesCloseAtTheSameTime(t *testing.T) {
+	p := newPod(t)
+	p.start()
+	p.push(served(t, 1, 10, "main", "other"))
+	begun, both := make(chan struct{}, 2), make(chan struct{})
+	for _, name := range []string{"main", "other"} {
+		p.engine(name).closing = func() {
+			begun <- struct{}{}
+			<-both
+		}
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- p.agent.Close() }()
+	late := time.After(10 * time.Second)
+	for range 2 {
+		select {
+		case <-begun:
+		case <-late:
+			t.Error("one engine waits for the other to close")
+		}
+	}
+	close(both)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheNumbersOfAStateAreTheEnginesAndTheWindows(t *testing.T) {
 	p := newPod(t)
 	p.start()

@@ -32,6 +32,7 @@ type fakeEngine struct {
 	drained  bool
 	closed   bool
 	stay     chan struct{} // clients stay until it is closed; nil: they go at once
+	closing  func()        // runs within Close; nil: it takes no time
 	accepted int
 }
 
@@ -75,6 +76,9 @@ func (e *fakeEngine) Drain(ctx context.Context) error {
 }
 
 func (e *fakeEngine) Close() error {
+	if e.closing != nil {
+		e.closing()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed, e.stats.Open = true, 0

@@ -108,13 +108,17 @@ func (a *Agent) Close() error {
 		a.turn.Unlock()
 		return nil
 	}
-	var errs []error
-	for _, d := range a.destinations {
+	var (
+		all  sync.WaitGroup
+		errs = make([]error, len(a.destinations))
+	)
+	for i, d := range a.destinations {
 		a.hush(d)
 		if d.engine != nil {
-			errs = append(errs, d.engine.Close())
+			all.Go(func() { errs[i] = d.engine.Close() }) // each waits for its server
 		}
 	}
+	all.Wait()
 	a.mu.Lock()
 	a.closed = true
 	a.mu.Unlock()

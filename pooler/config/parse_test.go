@@ -69,6 +69,7 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].endpoints: must be 1 to 16, are 0`:                                                 first(func(d *podapi.Destination) { d.Endpoints = nil }),
 		`destinations[0].endpoints[0].host: must be a host name or an IP address, is "a b"`:                 first(func(d *podapi.Destination) { d.Endpoints = []podapi.Endpoint{{Host: "a b", Port: 1}} }),
 		`destinations[0].endpoints[0].port: must be between 1 and 65535, is 70000`:                          first(func(d *podapi.Destination) { d.Endpoints = []podapi.Endpoint{{Host: "db", Port: 70000}} }),
+		`destinations[0].limits.queryTimeoutSeconds: must be between 0 and 1073741824, is -1`:               first(func(d *podapi.Destination) { d.Limits.QueryTimeoutSeconds = -1 }),
 		`destinations[0].limits.acquireTimeoutMilliseconds: must be between 1 and 2147483647, is 0`:         first(func(d *podapi.Destination) { d.Limits.AcquireTimeoutMilliseconds = 0 }),
 		`destinations[0].limits.maxClients: must be between 1 and 1048576, is 0`:                            first(func(d *podapi.Destination) { d.Limits.MaxClients = 0 }),
 		`destinations[0].limits.idleTimeoutSeconds: must be between 0 and 1073741824, is -1`:                first(func(d *podapi.Destination) { d.Limits.IdleTimeoutSeconds = -1 }),

@@ -58,6 +58,7 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 		PoolMode:  poolModes[p.PoolMode],
 		Databases: databases(p.Databases),
 		Limits:    limits(d.Limits, share),
+		Timeouts:  timeouts(d.Limits),
 	}
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
@@ -72,11 +73,11 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 	return Destination{Name: d.Name, Protocol: d.Protocol, ListenPort: int(d.ListenPort), PostgreSQL: out}, complete, append(listener.problems, g.problems...)
 }
 
-// WithLimits is the destination as it is, with the limits of another Config and share. Limits must be obeyed even when
+// WithLimits is the destination as it is, with the limits and timeouts of another Config and share. Limits must be obeyed even when
 // nothing else of the new Config can be.
 func (d Destination) WithLimits(l podapi.Limits, share podapi.Share) Destination {
 	changed := *d.PostgreSQL
-	changed.Limits = limits(l, share)
+	changed.Limits, changed.Timeouts = limits(l, share), timeouts(l)
 	d.PostgreSQL = &changed
 	return d
 }
@@ -201,6 +202,18 @@ func limits(l podapi.Limits, s podapi.Share) postgres.Limits {
 		IdleTimeout:    time.Duration(l.IdleTimeoutSeconds) * time.Second,
 		MaxLifetime:    time.Duration(l.MaxLifetimeSeconds) * time.Second,
 		AcquireTimeout: time.Duration(l.AcquireTimeoutMilliseconds) * time.Millisecond,
+	}
+}
+
+func timeouts(l podapi.Limits) postgres.Timeouts {
+	seconds := func(n int32) time.Duration { return time.Duration(n) * time.Second }
+	return postgres.Timeouts{
+		Connect:           seconds(l.ConnectTimeoutSeconds),
+		Login:             seconds(l.LoginTimeoutSeconds),
+		ClientIdle:        seconds(l.ClientIdleTimeoutSeconds),
+		IdleInTransaction: seconds(l.IdleInTransactionTimeoutSeconds),
+		Query:             seconds(l.QueryTimeoutSeconds),
+		Transaction:       seconds(l.TransactionTimeoutSeconds),
 	}
 }
 

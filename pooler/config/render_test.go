@@ -66,7 +66,9 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 	write(t, directory, "server-user", map[string]string{"username": "weir", "password": "two"})
 	c := valid()
 	d := &c.Destinations[0]
-	d.Limits = podapi.Limits{IdleTimeoutSeconds: 60, MaxLifetimeSeconds: 3600, AcquireTimeoutMilliseconds: 1500, MaxClients: 7}
+	d.Limits = podapi.Limits{IdleTimeoutSeconds: 60, MaxLifetimeSeconds: 3600, AcquireTimeoutMilliseconds: 1500, MaxClients: 7,
+		ConnectTimeoutSeconds: 1, LoginTimeoutSeconds: 2, ClientIdleTimeoutSeconds: 3,
+		IdleInTransactionTimeoutSeconds: 4, QueryTimeoutSeconds: 5, TransactionTimeoutSeconds: 6}
 	d.PostgreSQL.PoolMode = podapi.PoolModeSession
 	d.PostgreSQL.Databases = []podapi.Database{{Name: "orders", Target: "orders_v2"}, {Name: "plain"}}
 	d.PostgreSQL.Auth.ServerUserSecret = "server-user"
@@ -82,6 +84,10 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		Limits: postgres.Limits{
 			MaxOpen: 10, MinIdle: 1, MaxIdle: 5, MaxWaiting: -1, MaxClients: 7,
 			IdleTimeout: time.Minute, MaxLifetime: time.Hour, AcquireTimeout: 1500 * time.Millisecond,
+		},
+		Timeouts: postgres.Timeouts{
+			Connect: 1 * time.Second, Login: 2 * time.Second, ClientIdle: 3 * time.Second,
+			IdleInTransaction: 4 * time.Second, Query: 5 * time.Second, Transaction: 6 * time.Second,
 		},
 	}}
 	if !complete || len(problems) > 0 || !reflect.DeepEqual(got, want) {

@@ -99,6 +99,12 @@ func (k *checker) limits(field string, l podapi.Limits) {
 	k.between(field+".maxLifetimeSeconds", l.MaxLifetimeSeconds, 0, maxSeconds)
 	k.between(field+".acquireTimeoutMilliseconds", l.AcquireTimeoutMilliseconds, 1, 1<<31-1)
 	k.between(field+".maxClients", l.MaxClients, 1, maxCount)
+	k.between(field+".connectTimeoutSeconds", l.ConnectTimeoutSeconds, 0, maxSeconds)
+	k.between(field+".loginTimeoutSeconds", l.LoginTimeoutSeconds, 0, maxSeconds)
+	k.between(field+".clientIdleTimeoutSeconds", l.ClientIdleTimeoutSeconds, 0, maxSeconds)
+	k.between(field+".idleInTransactionTimeoutSeconds", l.IdleInTransactionTimeoutSeconds, 0, maxSeconds)
+	k.between(field+".queryTimeoutSeconds", l.QueryTimeoutSeconds, 0, maxSeconds)
+	k.between(field+".transactionTimeoutSeconds", l.TransactionTimeoutSeconds, 0, maxSeconds)
 }
 
 func (k *checker) serverTLS(field string, t podapi.ServerTLS) {

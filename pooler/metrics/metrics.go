@@ -63,6 +63,7 @@ func counter(name, help string, read func(*agent.Counters) uint64) number {
 var (
 	connections = desc("connections", "Server connections by state; the sum is what the database sees of this pod.", "destination", "state")
 	pins        = desc("pins_total", "Clients in transaction mode that were given a server connection to keep, by reason.", "destination", "reason")
+	timeouts    = desc("timeouts_total", "What took too long and was ended, by timeout.", "destination", "timeout")
 	reachable   = desc("server_reachable", "1 when the server took the last connection attempt, 0 when it did not; absent: not tried yet.", "destination")
 	wait        = desc("acquire_wait_seconds", "How long clients waited for a server connection, served or not.", "destination")
 )
@@ -95,7 +96,7 @@ var numbers = []number{
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, ledger, generation, ready, draining, problems, connections, pins, reachable, wait} {
+	for _, d := range []*prometheus.Desc{buildInfo, ledger, generation, ready, draining, problems, connections, pins, timeouts, reachable, wait} {
 		out <- d
 	}
 	for _, n := range numbers {
@@ -126,6 +127,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			"idle": stats.Idle, "lent": stats.Lent, "dialing": stats.Dialing, "resetting": stats.Resetting, "closing": stats.Closing,
 		} {
 			send(connections, prometheus.GaugeValue, float64(n), name, state)
+		}
+		for timeout, n := range stats.Counters.Timeouts {
+			send(timeouts, prometheus.CounterValue, float64(n), name, timeout)
 		}
 		for reason, n := range stats.Counters.Pins {
 			send(pins, prometheus.CounterValue, float64(n), name, reason)

@@ -93,6 +93,13 @@ type Limits struct {
 	MaxLifetimeSeconds         int32 `json:"maxLifetimeSeconds,omitempty"` // 0: no limit
 	AcquireTimeoutMilliseconds int32 `json:"acquireTimeoutMilliseconds"`
 	MaxClients                 int32 `json:"maxClients"` // per pod
+
+	ConnectTimeoutSeconds           int32 `json:"connectTimeoutSeconds,omitempty"`           // 0: 10 s
+	LoginTimeoutSeconds             int32 `json:"loginTimeoutSeconds,omitempty"`             // 0: 15 s
+	ClientIdleTimeoutSeconds        int32 `json:"clientIdleTimeoutSeconds,omitempty"`        // 0: never
+	IdleInTransactionTimeoutSeconds int32 `json:"idleInTransactionTimeoutSeconds,omitempty"` // 0: never
+	QueryTimeoutSeconds             int32 `json:"queryTimeoutSeconds,omitempty"`             // 0: never
+	TransactionTimeoutSeconds       int32 `json:"transactionTimeoutSeconds,omitempty"`       // 0: never
 }
 
 // ServerTLS is TLS towards a destination.

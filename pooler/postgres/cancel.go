@@ -32,14 +32,18 @@ func (e *Engine) cancelFor(key login.CancelKey) {
 		cl.mu.Unlock()
 		return
 	}
+	cl.cancelStatement()
+	cl.mu.Unlock()
+}
+
+// cancelStatement has the server cancel what it runs for the client, if anything; mu is locked.
+func (cl *client) cancelStatement() {
 	c := cl.conn
 	if c == nil || !cl.machine.Busy() {
-		cl.mu.Unlock()
 		return
 	}
 	c.hold()
-	cl.mu.Unlock()
-	e.background(func() {
+	cl.engine.background(func() {
 		defer c.free()
 		if !c.sendCancel() {
 			c.broken.Store(true) // the request may come any time: nobody else must be there

@@ -34,6 +34,7 @@ type client struct {
 	wait        context.CancelCauseFunc // ends the wait for a server connection; nil: none
 	closing     bool                    // it was told to go
 	pinned      bool                    // counted as such
+	vigil       vigil
 
 	drained atomic.Bool // it is let go when its transaction ends
 }
@@ -97,7 +98,7 @@ func (cl *client) carry(c *conn, in []byte, st session.Step) error {
 	case st.Do == session.Close && len(st.Reply) == 0:
 		return errTerminated
 	case st.Do == session.Close:
-		cl.hangUp(st.Reply, false)
+		cl.hangUp(st.Reply, nil)
 	case len(st.Reply) > 0:
 		cl.out.Lock()
 		defer cl.out.Unlock()
@@ -237,9 +238,12 @@ func (cl *client) leave(polite bool) {
 // letGo tells the client to go, if it is to and nothing of it is under way.
 func (cl *client) letGo() {
 	if cl.drained.Load() {
-		cl.hangUp(shutdownMessage, true)
+		cl.hangUp(shutdownMessage, cl.idle)
 	}
 }
+
+// idle says that nothing of the client is under way; mu is locked.
+func (cl *client) idle() bool { return cl.established && cl.wait == nil && cl.machine.Idle() }
 
 // serverLost tells the client that its server connection is gone.
 func (cl *client) serverLost() {
@@ -248,20 +252,20 @@ func (cl *client) serverLost() {
 	told := cl.machine.ServerDied()
 	cl.mu.Unlock()
 	if told {
-		cl.hangUp(nil, false)
+		cl.hangUp(nil, nil)
 		return
 	}
-	cl.hangUp(serverLostMessage, false)
+	cl.hangUp(serverLostMessage, nil)
 }
 
-// hangUp sends a last message and lets the client read it before the connection is closed; ifIdle: only if nothing of the
-// client is under way. In the middle of a message of the server nothing is sent: it would be taken for data. The client's
-// goroutine ends soon after.
-func (cl *client) hangUp(message []byte, ifIdle bool) {
+// hangUp sends a last message and lets the client read it before the connection is closed. It reports false if the client was
+// going already, or if only, which is called with mu locked, says no. In the middle of a message of the server nothing is
+// sent: it would be taken for data. The client's goroutine ends soon after.
+func (cl *client) hangUp(message []byte, only func() bool) bool {
 	cl.mu.Lock()
-	if cl.closing || ifIdle && (!cl.established || cl.wait != nil || !cl.machine.Idle()) {
+	if cl.closing || only != nil && !only() {
 		cl.mu.Unlock()
-		return
+		return false
 	}
 	cl.closing = true
 	if cl.wait != nil {
@@ -281,6 +285,7 @@ func (cl *client) hangUp(message []byte, ifIdle bool) {
 	closeWrite(cl.net)
 	cl.out.Unlock()
 	cl.net.SetReadDeadline(time.Now().Add(linger))
+	return true
 }
 
 // acquire answers the machine's Acquire: with a server connection, or with the reason why there is none.

@@ -27,7 +27,8 @@ type Config struct {
 	Users      map[string]Credential // who may come in
 	ServerUser *Login                // every server connection logs in as this user; nil: as the client's user
 
-	Limits Limits
+	Limits   Limits
+	Timeouts Timeouts
 }
 
 // Endpoint is an address of the server.
@@ -46,6 +47,17 @@ type Limits struct {
 	IdleTimeout    time.Duration // 0: never
 	MaxLifetime    time.Duration // 0: never
 	AcquireTimeout time.Duration // how long a client waits for a server connection
+}
+
+// Timeouts bound how long something may take. They are kept to within a quarter of their length, and two seconds.
+type Timeouts struct {
+	Connect time.Duration // to open a server connection, its login included; 0: 10 s
+	Login   time.Duration // from a client's connection to the proof of its password; 0: 15 s
+
+	ClientIdle        time.Duration // between two transactions of a client; 0: never
+	IdleInTransaction time.Duration // between two messages of a client within a transaction; 0: never
+	Query             time.Duration // a statement, or a pipeline whose replies the server keeps back until its end; 0: never
+	Transaction       time.Duration // a transaction; 0: never
 }
 
 // Credential proves a client: a clear password, or a verifier of the form SCRAM-SHA-256$iterations:salt$stored:server.

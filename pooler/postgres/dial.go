@@ -26,10 +26,7 @@ const VanishSeconds = 30
 // is told at once, but a running statement is looked after every 5 s, and has to be rolled back.
 const EndSeconds = 10
 
-const (
-	dialTimeout   = 10 * time.Second // of one dial with its handshake and login
-	giveUpTimeout = 10 * time.Second // for the server to end a login that failed
-)
+const giveUpTimeout = 10 * time.Second // for the server to end a login that failed
 
 // guards make the server notice a vanished pooler within VanishSeconds.
 var guards = []wire.Param{
@@ -128,6 +125,7 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 	})
 	if err := l.run(ctx); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
+			e.counters.timeouts[ConnectTimeout].Add(1)
 			e.failed(k, explain(at, k, err)) // the pool is told later, when the server has ended the login
 		}
 		l.giveUp()

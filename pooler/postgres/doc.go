@@ -30,6 +30,9 @@
 //     closed the connection that the request came on, and is closed if that cannot be known. Keys are of this process, 4
 //     bytes in protocol 3.0 and 32 in 3.2.
 //   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
+//   - Timeouts are enforced in rounds that look at whose turn it is in each session and whether that has changed: nothing
+//     is measured per message. A statement whose time is up is cancelled on the server, and its client told why; if the
+//     server does not end it within 10 s, the client is let go.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served
@@ -37,7 +40,8 @@
 //	53300  sorry, too many clients already; too many wait; or no server connection came free in time
 //	08001  no server connection could be opened in time, or the pooler's own login was refused
 //	08006  the server closed the connection (its own last words, 57P01 for example, go first)
-//	57014  cancelled while waiting
+//	57014  cancelled while waiting, or because the statement took too long
+//	57P05, 25P03, 25P04  the client, its transaction, or both took too long
 //	57P01  the pooler shuts down, between two transactions
 //	57P03  the pooler shuts down, at the login
 //	28000  there is only a verifier for this user and no server user

@@ -39,6 +39,7 @@ type Engine struct {
 	welcomes welcomes
 	quirks   quirks
 	cancels  chan struct{} // a place for each cancel request under way
+	applied  chan struct{} // settings are new; has room for one
 
 	draining      atomic.Bool
 	refusalLogged atomic.Int64    // second of the last one
@@ -50,7 +51,10 @@ type Engine struct {
 
 // New returns an Engine that has no limit yet: clients wait until Apply gives it one.
 func New(opts Options) *Engine {
-	e := &Engine{log: opts.Logger, secret: opts.Secret, cancels: make(chan struct{}, maxCancels)}
+	e := &Engine{
+		log: opts.Logger, secret: opts.Secret,
+		cancels: make(chan struct{}, maxCancels), applied: make(chan struct{}, 1),
+	}
 	if e.log == nil {
 		e.log = slog.Default()
 	}
@@ -58,8 +62,9 @@ func New(opts Options) *Engine {
 	e.servers = pool.NewSet(0, e.open)
 	e.clients.init()
 	e.settings.Store(&settings{})
-	e.running.Add(2)
+	e.running.Add(3)
 	go e.sweep()
+	go e.enforceTimeouts()
 	go e.relieveStalled()
 	return e
 }
@@ -89,6 +94,10 @@ func (e *Engine) Apply(cfg Config) error {
 		}
 	}
 	e.holdBudget()
+	select {
+	case e.applied <- struct{}{}:
+	default: // told already
+	}
 	return nil
 }
 

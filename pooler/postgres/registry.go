@@ -131,5 +131,5 @@ func (cl *client) shut(message []byte) {
 	if !established {
 		return
 	}
-	cl.hangUp(message, false)
+	cl.hangUp(message, nil)
 }

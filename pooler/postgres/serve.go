@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	loginTimeout  = 15 * time.Second       // from the connection to the proof of the password
 	spareLogins   = 100                    // connections above MaxClients: to cancel, or to be told that there are too many
 	acceptPause   = 100 * time.Millisecond // after accept failed, for lack of file descriptors for example
 	closePatience = 5 * time.Second
@@ -76,11 +75,15 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 	s := e.settings.Load()
 	en := &entry{client: cl, settings: s, tooMany: tooMany}
 	en.login = login.NewClient(login.ClientConfig{TLS: s.ClientTLS.Policy.loginTLS(), Secret: e.secret})
-	cl.net.SetDeadline(time.Now().Add(loginTimeout))
+	late := time.Now().Add(s.Timeouts.Login)
+	cl.net.SetDeadline(late)
 	if en.talk() {
 		cl.net.SetDeadline(time.Time{})
 		e.counters.logins.Add(1)
 		return true
+	}
+	if en.login.Err() == nil && !time.Now().Before(late) {
+		e.counters.timeouts[LoginTimeout].Add(1)
 	}
 	if refusal, ok := errors.AsType[*login.Refusal](en.login.Err()); ok {
 		e.counters.loginsFailed.Add(1)
@@ -259,7 +262,7 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	en.established = true
 	en.mu.Unlock()
 	e.clients.name(en.client, secret)
-	en.net.SetWriteDeadline(time.Now().Add(loginTimeout))
+	en.net.SetWriteDeadline(time.Now().Add(s.Timeouts.Login))
 	return en.login.Welcome(params, en.cancel, out)
 }
 

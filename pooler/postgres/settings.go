@@ -37,6 +37,8 @@ func newSettings(cfg Config, old *settings, secret []byte) (*settings, error) {
 		return nil, err
 	}
 	s := &settings{Config: cfg, accounts: make(map[string]*account, len(cfg.Users))}
+	s.Timeouts.Connect = cmp.Or(cfg.Timeouts.Connect, defaultConnectTimeout)
+	s.Timeouts.Login = cmp.Or(cfg.Timeouts.Login, defaultLoginTimeout)
 	for name, credential := range cfg.Users {
 		if known := old.accounts[name]; known != nil && known.Credential == credential {
 			s.accounts[name] = known
@@ -123,7 +125,7 @@ func (s *settings) pool(k key) pool.Config {
 	cfg.Ready = 0       // what is open is charged to the budget: nothing is dialed that no client or limit asks for
 	cfg.CheckAfter = -1 // the reader of each connection knows whether it is alive
 	cfg.MaxWaiting = l.MaxWaiting
-	cfg.DialTimeout = dialTimeout
+	cfg.DialTimeout = s.Timeouts.Connect
 	if s.isProbe(k) {
 		cfg.MinIdle = min(l.MinIdle, cfg.MaxIdle)
 	}

@@ -16,6 +16,7 @@ type counters struct {
 	cancels, cancelsUnknown              atomic.Uint64
 	cancelsFailed                        atomic.Uint64
 	stalledBytes                         atomic.Uint64
+	timeouts                             [timeouts]atomic.Uint64
 
 	pins   [session.Reasons]atomic.Uint64
 	pinned atomic.Int64
@@ -48,6 +49,9 @@ func (c *counters) load(p *pool.Stats) Counters {
 		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
 		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),
 		CancelsFailed: c.cancelsFailed.Load(), StalledBytes: c.stalledBytes.Load(),
+	}
+	for i := range c.timeouts {
+		out.Timeouts[i] = c.timeouts[i].Load()
 	}
 	for i := range c.pins {
 		out.Pins[i] = c.pins[i].Load()

@@ -48,6 +48,8 @@ type Counters struct {
 	StalledBytes   uint64 // taken from servers while their clients did not read, so that the servers did not give them up
 	CancelsFailed  uint64 // cancel requests that could not be brought to the server, those of vanished clients too
 
+	Timeouts [timeouts]uint64 // by Timeout: how often it was over
+
 	Pins    [session.Reasons]uint64 // by session.Reason
 	Refused uint64                  // statements refused because transaction mode cannot keep them
 }

@@ -50,6 +50,12 @@ func (e postgreSQL) Stats() agent.Stats {
 }
 
 func counters(c postgres.Counters) agent.Counters {
+	timeouts := make(map[string]uint64, len(c.Timeouts))
+	for which, n := range c.Timeouts {
+		if t := postgres.Timeout(which); t != postgres.NoTimeout {
+			timeouts[t.String()] = n
+		}
+	}
 	pins := make(map[string]uint64, len(c.Pins))
 	for reason, n := range c.Pins {
 		if r := session.Reason(reason); r != session.NotPinned {
@@ -62,7 +68,7 @@ func counters(c postgres.Counters) agent.Counters {
 		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
 		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, StalledBytes: c.StalledBytes,
-		Pins: pins, StatementsRefused: c.Refused,
+		Timeouts: timeouts, Pins: pins, StatementsRefused: c.Refused,
 	}
 }
 

@@ -52,6 +52,15 @@ func TestEveryReasonToPinHasACount(t *testing.T) {
 	}
 }
 
+func TestEveryTimeoutHasACount(t *testing.T) {
+	var in postgres.Counters
+	in.Timeouts[postgres.QueryTimeout] = 3
+	timeouts := counters(in).Timeouts
+	if len(timeouts) != len(in.Timeouts)-1 || timeouts["query"] != 3 {
+		t.Fatalf("%v", timeouts)
+	}
+}
+
 func TestWaitsKeepTheirBounds(t *testing.T) {
 	h := histogram(postgres.Histogram{Bounds: []time.Duration{time.Millisecond, time.Second}, Counts: []uint64{1, 2, 3}})
 	if !slices.Equal(h.BoundsMicroseconds, []int64{1000, 1_000_000}) || !slices.Equal(h.Counts, []int64{1, 2, 3}) {

@@ -68,6 +68,10 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 	Entry("maxWaiting 0", limits(v1alpha1.Limits{MaxWaiting: new(int32(0))})),
 	Entry("maxIdle of the maxOpen that is meant when it is unset", limits(v1alpha1.Limits{MaxIdle: new(int32(20))})),
 	Entry("maxOpen below replicas, because /scale must never fail for it", limits(v1alpha1.Limits{MaxOpen: 1})),
+	Entry("every timeout", limits(v1alpha1.Limits{
+		ConnectTimeoutSeconds: 1, LoginTimeoutSeconds: 600, ClientIdleTimeoutSeconds: 604_800,
+		IdleInTransactionTimeoutSeconds: 1, QueryTimeoutSeconds: 1, TransactionTimeoutSeconds: 604_800,
+	})),
 	Entry("an IPv6 endpoint", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "2001:db8::1" })),
 	Entry("databases by another name", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "Bücher & mehr", Target: "books"}, {Name: "films"}}
@@ -134,6 +138,12 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("an acquire timeout above an hour", limits(v1alpha1.Limits{AcquireTimeoutMilliseconds: 3_600_001}), "acquireTimeoutMilliseconds"),
 	Entry("an idle timeout above a week", limits(v1alpha1.Limits{IdleTimeoutSeconds: 604_801}), "idleTimeoutSeconds"),
 	Entry("a lifetime above a week", limits(v1alpha1.Limits{MaxLifetimeSeconds: 604_801}), "maxLifetimeSeconds"),
+	Entry("a connect timeout above ten minutes", limits(v1alpha1.Limits{ConnectTimeoutSeconds: 601}), "connectTimeoutSeconds"),
+	Entry("a login timeout above ten minutes", limits(v1alpha1.Limits{LoginTimeoutSeconds: 601}), "loginTimeoutSeconds"),
+	Entry("a client's idle timeout above a week", limits(v1alpha1.Limits{ClientIdleTimeoutSeconds: 604_801}), "clientIdleTimeoutSeconds"),
+	Entry("an idle-in-transaction timeout below 0", limits(v1alpha1.Limits{IdleInTransactionTimeoutSeconds: -1}), "idleInTransactionTimeoutSeconds"),
+	Entry("a query timeout above a week", limits(v1alpha1.Limits{QueryTimeoutSeconds: 604_801}), "queryTimeoutSeconds"),
+	Entry("a transaction timeout above a week", limits(v1alpha1.Limits{TransactionTimeoutSeconds: 604_801}), "transactionTimeoutSeconds"),
 	Entry("maxWaiting below 0", limits(v1alpha1.Limits{MaxWaiting: new(int32(-1))}), "maxWaiting"),
 	Entry("maxClients above 100000", limits(v1alpha1.Limits{MaxClients: 100_001}), "maxClients"),
 	Entry("a CA that nothing is verified with", serverTLS(v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSRequire, CASecretRef: secret}), "caSecretRef has an effect only when mode is VerifyCA or VerifyFull"),

@@ -130,6 +130,7 @@ func (s *Session) judge(p wire.Piece) verdict {
 		}
 		return forward
 	}
+	s.pulse.Message++
 	if p.Type == wire.TypeTerminate {
 		return leave
 	}
@@ -232,6 +233,9 @@ func (s *Session) note(p wire.Piece) verdict {
 
 // owe enters k into the ledger, unless the server ignores it.
 func (s *Session) owe(k kind) verdict {
+	if s.owed.len() == 0 {
+		s.pulse.Statement++
+	}
 	if s.ignoring || s.uncertain || s.owed.push(k) {
 		return forward
 	}

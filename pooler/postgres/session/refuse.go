@@ -19,6 +19,9 @@ var (
 		Hint: "Send Parse, Bind and Execute before one Sync, or within one transaction (pgx: " +
 			"default_query_exec_mode=exec), or set the destination's poolMode to Session.",
 	})
+	timedOut = wire.AppendErrorResponse(nil, wire.Report{
+		Severity: wire.SeverityError, Code: wire.CodeQueryCanceled, Message: "canceling statement due to statement timeout",
+	})
 	readyIdle = wire.AppendReadyForQuery(nil, wire.StatusIdle)
 
 	// doomed makes the server fail in place of a refused message. Its log shows the name.

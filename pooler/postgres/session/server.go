@@ -73,7 +73,7 @@ func (s *Session) passes(p wire.Piece) bool {
 	case wire.TypeErrorResponse:
 		if isFatal(p.Body()) {
 			s.died = true
-		} else if k := s.owed.first(); k == refusedName || k == refusedUnnamed {
+		} else if k := s.owed.first(); k == refusedName || k == refusedUnnamed || s.expired && isCanceled(p.Body()) {
 			return false
 		} else {
 			s.failed()
@@ -102,11 +102,18 @@ func (s *Session) swallow(p wire.Piece) []byte {
 		return nil
 	}
 	reply := namedRefused
-	if s.owed.first() == refusedUnnamed {
+	switch {
+	case s.expired && isCanceled(p.Body()):
+		reply = timedOut
+	case s.owed.first() == refusedUnnamed:
 		reply = unnamedRefused
 	}
 	s.failed()
 	return reply
+}
+
+func isCanceled(body []byte) bool {
+	return bytes.Contains(body[:min(len(body), seenError)], []byte("\x00C"+wire.CodeQueryCanceled+"\x00"))
 }
 
 func isFatal(body []byte) bool {
@@ -117,8 +124,11 @@ func isFatal(body []byte) bool {
 // ready takes a ReadyForQuery.
 func (s *Session) ready(status byte) {
 	s.status = status
+	s.expired = false
+	s.pulse.Statement++
 	if status == wire.StatusIdle {
 		s.counts.Transactions++
+		s.pulse.Transaction++
 	}
 	if s.uncertain {
 		return
@@ -198,10 +208,12 @@ func (s *Session) answered(p wire.Piece) {
 		s.completed(p.Body())
 		fallthrough
 	case wire.TypeEmptyQueryResponse:
+		s.pulse.Statement++
 		if k != query {
 			s.expect(k == execute)
 		}
 	case wire.TypePortalSuspended:
+		s.pulse.Statement++
 		s.expect(k == execute)
 	}
 }

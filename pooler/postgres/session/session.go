@@ -26,6 +26,7 @@ type Session struct {
 	owed   ledger
 	text   words
 	counts Counts
+	pulse  Pulse
 
 	refusal []byte // answers the statement that the client is at
 
@@ -51,6 +52,7 @@ type Session struct {
 	uncertain  bool // the ledger does not tell what is owed any more
 	tainted    bool // somebody else's state is on the connection
 	died       bool // the server has said that it closes the connection
+	expired    bool // the running statement is cancelled because its time is up
 }
 
 // New returns a session whose client has logged in.
@@ -186,7 +188,7 @@ func (s *Session) detach(do Action) Action {
 	s.owed.clear()
 	s.unsynced, s.ignoring, s.copying, s.ignored = false, false, false, false
 	s.unnamed, s.unnamedNext = false, false
-	s.sending, s.delivering, s.uncertain, s.tainted = false, false, false, false
+	s.sending, s.delivering, s.uncertain, s.tainted, s.expired = false, false, false, false, false
 	return do
 }
 

@@ -8,6 +8,8 @@ const (
 	CodeFeatureNotSupported    = "0A000"
 	CodeInvalidParameterValue  = "22023"
 	CodeActiveTransaction      = "25001"
+	CodeIdleInTransaction      = "25P03"
+	CodeTransactionTimeout     = "25P04"
 	CodeInvalidStatementName   = "26000"
 	CodeInvalidAuthorization   = "28000"
 	CodeInvalidPassword        = "28P01"

@@ -238,7 +238,19 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: acquireTimeoutMilliseconds
       type:
         scalar: numeric
+    - name: clientIdleTimeoutSeconds
+      type:
+        scalar: numeric
+    - name: connectTimeoutSeconds
+      type:
+        scalar: numeric
+    - name: idleInTransactionTimeoutSeconds
+      type:
+        scalar: numeric
     - name: idleTimeoutSeconds
+      type:
+        scalar: numeric
+    - name: loginTimeoutSeconds
       type:
         scalar: numeric
     - name: maxClients
@@ -257,6 +269,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
     - name: minIdle
+      type:
+        scalar: numeric
+    - name: queryTimeoutSeconds
+      type:
+        scalar: numeric
+    - name: transactionTimeoutSeconds
       type:
         scalar: numeric
 - name: com.github.weir-dev.weir.api.v1alpha1.Listener

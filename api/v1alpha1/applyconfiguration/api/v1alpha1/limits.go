@@ -44,6 +44,20 @@ type LimitsApplyConfiguration struct {
 	MaxWaiting *int32 `json:"maxWaiting,omitempty"`
 	// maxClients is the most clients that one pod lets connect to the destination. Unset means 10000.
 	MaxClients *int32 `json:"maxClients,omitempty"`
+	// connectTimeoutSeconds is how long opening a connection may take, its login included. Unset means 10.
+	ConnectTimeoutSeconds *int32 `json:"connectTimeoutSeconds,omitempty"`
+	// loginTimeoutSeconds is how long a client may take to prove who it is. Unset means 15.
+	LoginTimeoutSeconds *int32 `json:"loginTimeoutSeconds,omitempty"`
+	// clientIdleTimeoutSeconds closes clients that have said nothing for longer between two transactions. Unset means
+	// that clients are not closed for being idle.
+	ClientIdleTimeoutSeconds *int32 `json:"clientIdleTimeoutSeconds,omitempty"`
+	// idleInTransactionTimeoutSeconds closes clients that have said nothing for longer within a transaction, which is
+	// rolled back. Unset means no limit.
+	IdleInTransactionTimeoutSeconds *int32 `json:"idleInTransactionTimeoutSeconds,omitempty"`
+	// queryTimeoutSeconds cancels statements that take longer. Unset means no limit.
+	QueryTimeoutSeconds *int32 `json:"queryTimeoutSeconds,omitempty"`
+	// transactionTimeoutSeconds closes clients whose transaction takes longer; it is rolled back. Unset means no limit.
+	TransactionTimeoutSeconds *int32 `json:"transactionTimeoutSeconds,omitempty"`
 }
 
 // LimitsApplyConfiguration constructs a declarative configuration of the Limits type for use with
@@ -113,5 +127,53 @@ func (b *LimitsApplyConfiguration) WithMaxWaiting(value int32) *LimitsApplyConfi
 // If called multiple times, the MaxClients field is set to the value of the last call.
 func (b *LimitsApplyConfiguration) WithMaxClients(value int32) *LimitsApplyConfiguration {
 	b.MaxClients = &value
+	return b
+}
+
+// WithConnectTimeoutSeconds sets the ConnectTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ConnectTimeoutSeconds field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithConnectTimeoutSeconds(value int32) *LimitsApplyConfiguration {
+	b.ConnectTimeoutSeconds = &value
+	return b
+}
+
+// WithLoginTimeoutSeconds sets the LoginTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LoginTimeoutSeconds field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithLoginTimeoutSeconds(value int32) *LimitsApplyConfiguration {
+	b.LoginTimeoutSeconds = &value
+	return b
+}
+
+// WithClientIdleTimeoutSeconds sets the ClientIdleTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientIdleTimeoutSeconds field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithClientIdleTimeoutSeconds(value int32) *LimitsApplyConfiguration {
+	b.ClientIdleTimeoutSeconds = &value
+	return b
+}
+
+// WithIdleInTransactionTimeoutSeconds sets the IdleInTransactionTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the IdleInTransactionTimeoutSeconds field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithIdleInTransactionTimeoutSeconds(value int32) *LimitsApplyConfiguration {
+	b.IdleInTransactionTimeoutSeconds = &value
+	return b
+}
+
+// WithQueryTimeoutSeconds sets the QueryTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the QueryTimeoutSeconds field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithQueryTimeoutSeconds(value int32) *LimitsApplyConfiguration {
+	b.QueryTimeoutSeconds = &value
+	return b
+}
+
+// WithTransactionTimeoutSeconds sets the TransactionTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TransactionTimeoutSeconds field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithTransactionTimeoutSeconds(value int32) *LimitsApplyConfiguration {
+	b.TransactionTimeoutSeconds = &value
 	return b
 }
