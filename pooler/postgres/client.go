@@ -258,14 +258,14 @@ func (cl *client) serverLost() {
 	cl.hangUp(serverLostMessage, nil)
 }
 
-// hangUp sends a last message and lets the client read it before the connection is closed. It reports false if the client was
-// going already, or if only, which is called with mu locked, says no. In the middle of a message of the server nothing is
-// sent: it would be taken for data. The client's goroutine ends soon after.
-func (cl *client) hangUp(message []byte, only func() bool) bool {
+// hangUp sends a last message and lets the client read it before the connection is closed. Nothing happens if the client is
+// going already, or if only, which is called with mu locked, says no; nil says yes. In the middle of a message of the server
+// nothing is sent: it would be taken for data. The client's goroutine ends soon after.
+func (cl *client) hangUp(message []byte, only func() bool) {
 	cl.mu.Lock()
 	if cl.closing || only != nil && !only() {
 		cl.mu.Unlock()
-		return false
+		return
 	}
 	cl.closing = true
 	if cl.wait != nil {
@@ -285,7 +285,6 @@ func (cl *client) hangUp(message []byte, only func() bool) bool {
 	closeWrite(cl.net)
 	cl.out.Unlock()
 	cl.net.SetReadDeadline(time.Now().Add(linger))
-	return true
 }
 
 // acquire answers the machine's Acquire: with a server connection, or with the reason why there is none.

@@ -162,14 +162,16 @@ func (cl *client) enforce(t Timeouts, now time.Time) {
 	if which == NoTimeout {
 		return
 	}
-	cl.engine.background(func() {
-		gone := cl.hangUp(timeoutMessages[which], func() bool {
-			return cl.wait == nil && seen.lasts(which, cl.machine.Phase(), cl.machine.Pulse())
-		})
-		if gone && which != QueryTimeout {
+	lasts := func() bool {
+		if cl.wait != nil || !seen.lasts(which, cl.machine.Phase(), cl.machine.Pulse()) {
+			return false
+		}
+		if which != QueryTimeout { // which has been counted when it was cancelled
 			cl.engine.counters.timeouts[which].Add(1)
 		}
-	})
+		return true
+	}
+	cl.engine.background(func() { cl.hangUp(timeoutMessages[which], lasts) })
 }
 
 // expire cancels the client's statement because its time is up; mu is locked.
