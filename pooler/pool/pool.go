@@ -295,26 +295,3 @@ func (p *Pool[C]) Retire() {
 	p.calm()
 	p.serve()
 }
-
-// Pause holds back leases and dials until Resume; clients wait. Drained is closed when nothing is lent (PAUSE, SUSPEND).
-func (p *Pool[C]) Pause() (drained <-chan struct{}) {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
-	if !p.paused {
-		p.paused, p.drained = true, make(chan struct{})
-		p.serve()
-	}
-	return p.drained
-}
-
-// Resume ends a Pause.
-func (p *Pool[C]) Resume() {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
-	p.paused = false
-	p.calm()
-	p.serve()
-}

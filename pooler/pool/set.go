@@ -18,6 +18,7 @@ type Set[K comparable, C any] struct {
 	pools   map[K]*Pool[C] // guarded by the group's lock, like all below
 	limits  map[K]int
 	version uint64 // of what open returns: rises with Configure
+	paused  bool   // pools that are made begin paused
 	closed  bool
 }
 
@@ -98,6 +99,9 @@ func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
 			limit = math.MaxInt
 		}
 		s.pools[key] = g.add(cfg, hooks, limit)
+		if s.paused {
+			s.pools[key].pause()
+		}
 	}
 }
 

@@ -313,3 +313,22 @@ func TestClosingASet(t *testing.T) {
 		}
 	})
 }
+
+func TestAPausedSetLendsNothingOfNoKey(t *testing.T) {
+	bubbleSet(t, 3, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
+		lent := ask(of(s, "a"), 0)
+		mustServe(t, lent)
+		s.Pause()
+		a, late := ask(of(s, "a"), 0), ask(of(s, "made later"), 0)
+		lent.lease.Release()
+		mustWait(t, a, late)
+		if _, ok := s.TryAcquire("a"); ok {
+			t.Error("an idle connection is lent")
+		}
+		s.Resume()
+		synctest.Wait()
+		mustServe(t, a, late)
+		a.lease.Release()
+		late.lease.Release()
+	})
+}

@@ -55,8 +55,7 @@ func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], er
 func (e *Engine) wait(cl *client, deadline time.Time) (pool.Lease[*conn], error) {
 	ctx, end := context.WithCancelCause(e.ctx)
 	defer end(nil)
-	ctx, stop := context.WithDeadlineCause(ctx, deadline, errWaitedLong)
-	defer stop()
+	defer e.hold.endAt(deadline, e.settings.Load().Limits.AcquireTimeout, func() { end(errWaitedLong) })()
 	cl.mu.Lock()
 	if cl.closing {
 		end(errClosing)

@@ -27,8 +27,9 @@ type Config struct {
 	Users      map[string]Credential // who may come in
 	ServerUser *Login                // every server connection logs in as this user; nil: as the client's user
 
-	Limits   Limits
-	Timeouts Timeouts
+	Limits     Limits
+	Timeouts   Timeouts
+	StopPolicy StopPolicy
 }
 
 // Endpoint is an address of the server.

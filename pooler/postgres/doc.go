@@ -33,6 +33,8 @@
 //   - Timeouts are enforced in rounds that look at whose turn it is in each session and whether that has changed: nothing
 //     is measured per message. A statement whose time is up is cancelled on the server, and its client told why; if the
 //     server does not end it within 10 s, the client is let go.
+//   - On hold (StopPolicy) nobody loses patience: the time does not count, for an hour at most, and when it is over each
+//     client has its whole patience again. A session that is pinned keeps its connection until it is done with it.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served

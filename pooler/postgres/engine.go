@@ -33,6 +33,7 @@ type Engine struct {
 	settings atomic.Pointer[settings]
 	apply    sync.Mutex // one Apply at a time, and one change of the limit
 	limit    atomic.Int64
+	hold     hold
 
 	counters counters
 	fault    faults
@@ -98,6 +99,7 @@ func (e *Engine) Apply(cfg Config) error {
 	case e.applied <- struct{}{}:
 	default: // told already
 	}
+	e.holdClients(cfg.StopPolicy)
 	return nil
 }
 

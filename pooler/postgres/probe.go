@@ -6,11 +6,11 @@ import (
 
 // Probe opens a server connection within the limit, or finds one open, and returns why it cannot; Stats tells the outcome,
 // too. It logs in as the server's user, else as the first user with a clear password, to the first declared database,
-// else to postgres: if that was not declared and does not exist, the server is reachable all the same. With a limit of 0 it
-// does nothing.
+// else to postgres: if that was not declared and does not exist, the server is reachable all the same. With a limit of 0, and
+// while clients are on hold, it does nothing.
 func (e *Engine) Probe(ctx context.Context) error {
 	s := e.settings.Load()
-	if e.limit.Load() == 0 {
+	if e.limit.Load() == 0 || e.hold.get() != StopNone {
 		return nil
 	}
 	if !s.probes {

@@ -26,8 +26,8 @@ type counters struct {
 func (e *Engine) Stats() Stats {
 	p := e.servers.Stats()
 	s := Stats{
-		Limit: int(e.limit.Load()),
-		Open:  p.Open, Idle: p.Idle, Lent: p.Lent, Dialing: p.Dialing, Resetting: p.Resetting, Closing: p.Closing,
+		Limit: int(e.limit.Load()), StopPolicy: e.hold.get(),
+		Open: p.Open, Idle: p.Idle, Lent: p.Lent, Dialing: p.Dialing, Resetting: p.Resetting, Closing: p.Closing,
 		Waiting: p.Waiting, OldestWait: p.Oldest, PeakLent: p.PeakLent, PeakWaiting: p.PeakWaiting,
 		Clients: e.clients.len(), Pinned: int(e.counters.pinned.Load()),
 		Counters: e.counters.load(&p),

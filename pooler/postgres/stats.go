@@ -9,7 +9,8 @@ import (
 // Stats is what an Engine does now, and what it has counted since it was made. Open is Idle + Lent + Dialing +
 // Resetting + Closing.
 type Stats struct {
-	Limit int // what Open is held to: Limits.MaxOpen, and less while draining
+	Limit      int // what Open is held to: Limits.MaxOpen, and less while draining
+	StopPolicy StopPolicy
 
 	Open, Idle, Lent, Dialing, Resetting, Closing int
 	Waiting                                       int           // clients that wait for a server connection
