@@ -54,6 +54,7 @@ func (p *pass) heard(results []pods.Result) {
 		p.observation.Pods[i] = plan.Pod{
 			UID:         result.Pod.UID,
 			Name:        result.Pod.Name,
+			Address:     result.Pod.Address.String(),
 			Ready:       result.Pod.Ready,
 			Terminating: result.Pod.Terminating,
 			State:       result.State,

@@ -24,6 +24,7 @@ func config(o *Observation, ledger budget.Ledger) podapi.Config {
 			Secret:         pool.Spec.Listener.TLS.SecretRef.Name,
 			ClientCASecret: pool.Spec.Listener.TLS.ClientCASecretRef.Name,
 		}},
+		Peers:  peers(o, ledger),
 		Shares: shares(o, ledger),
 	}
 	for i := range pool.Spec.Destinations {
@@ -75,6 +76,22 @@ func postgreSQL(p v1alpha1.PostgreSQL) *podapi.PostgreSQL {
 		out.Databases = append(out.Databases, podapi.Database{Name: d.Name, Target: d.EffectiveTarget()})
 	}
 	return out
+}
+
+// peers are the pods that have shares, whether they take new clients or not: those that leave still hold sessions. So the
+// list changes when shares do, and not with each probe.
+func peers(o *Observation, ledger budget.Ledger) []podapi.Peer {
+	if !o.PodsKnown {
+		return o.Document.Config.Peers
+	}
+	var all []podapi.Peer
+	for _, p := range o.Pods {
+		if _, known := ledger.Pods[p.UID]; known {
+			all = append(all, podapi.Peer{UID: p.UID, Address: p.Address})
+		}
+	}
+	slices.SortFunc(all, func(a, b podapi.Peer) int { return cmp.Compare(a.UID, b.UID) })
+	return all
 }
 
 // shares are what each pod may use, by UID and destination.

@@ -36,7 +36,8 @@ type Observation struct {
 type Pod struct {
 	UID         string
 	Name        string
-	Ready       bool // takes new clients
+	Address     string // IP
+	Ready       bool   // takes new clients
 	Terminating bool
 
 	State      *podapi.State // the last one; nil if the pod never answered this operator

@@ -139,6 +139,33 @@ func TestAPodThatIsNotNamedIsNotPushedTo(t *testing.T) {
 	}
 }
 
+func TestPodsKnowEachOtherFromTheWriteThatNamesTheirSharesOn(t *testing.T) {
+	s := newStory(t)
+	a := s.start("a")
+	s.rest("a pod")
+	s.start("b")
+	if p := s.passesUntilQuiet(); len(p.Document.Config.Peers) != 2 || len(a.config.Peers) != 2 {
+		t.Errorf("the peers are %v, and the first pod knows of %v", p.Document.Config.Peers, a.config.Peers)
+	}
+	s.rest("two pods")
+	o := s.observation()
+	for i := range o.Pods {
+		o.Pods[i].Ready = !o.Pods[i].Ready
+	}
+	if p, err := plan.Make(o); err != nil || p.Write {
+		t.Errorf("a probe that fails changes what pods are told (%v)", err)
+	}
+	a.terminating = true
+	s.passesUntilQuiet()
+	if p := s.pass(); len(p.Document.Config.Peers) != 2 {
+		t.Errorf("a pod that leaves still holds sessions, and the peers are %v", p.Document.Config.Peers)
+	}
+	s.gone(a)
+	if p := s.passesUntilQuiet(); len(p.Document.Config.Peers) != 1 || p.Document.Config.Peers[0].UID != "b" {
+		t.Errorf("a pod is gone, and the peers are %v", p.Document.Config.Peers)
+	}
+}
+
 func (s *story) passesUntilQuiet() *plan.Plan {
 	s.lines = append(s.lines, "until nothing is written")
 	p := s.pass()

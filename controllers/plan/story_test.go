@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func (s *story) observation() *plan.Observation {
 		o.Document = document
 	}
 	for _, p := range s.pods {
-		pod := plan.Pod{UID: p.name, Name: p.name, Terminating: p.terminating, Silent: p.silent}
+		pod := plan.Pod{UID: p.name, Name: p.name, Address: "10.0.0." + strconv.Itoa(int(p.name[0])), Terminating: p.terminating, Silent: p.silent}
 		if !p.silent {
 			pod.State, pod.AnsweredAt = p.state(), s.now
 		}

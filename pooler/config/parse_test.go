@@ -91,6 +91,12 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].postgresql.databases[1].name: "a" is already the name of another database`: first(func(d *podapi.Destination) {
 			d.PostgreSQL.Databases = []podapi.Database{{Name: "a"}, {Name: "a"}}
 		}),
+		`peers[0].address: must be an IP address, is "db"`: func(c *podapi.Config) {
+			c.Peers = []podapi.Peer{{UID: "a", Address: "db"}}
+		},
+		`peers[1].uid: must be 1 to 128 bytes`: func(c *podapi.Config) {
+			c.Peers = []podapi.Peer{{UID: "a", Address: "10.0.0.1"}, {Address: "2001:db8::1"}}
+		},
 		`shares["uid"]["main"].maxOpen: must be between 0 and 1048576, is -1`: func(c *podapi.Config) {
 			c.Shares["uid"]["main"] = podapi.Share{MaxOpen: -1}
 		},

@@ -59,6 +59,7 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 		Databases: databases(p.Databases),
 		Limits:    limits(d.Limits, share),
 		Timeouts:  timeouts(d.Limits),
+		Peers:     peers(c.Peers, d.ListenPort),
 	}
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
@@ -176,6 +177,15 @@ func newTLSConfig(key tlsKey) *tls.Config {
 		}
 	}
 	return c
+}
+
+// peers are the pods, each where it serves this destination.
+func peers(all []podapi.Peer, port int32) []postgres.Peer {
+	out := make([]postgres.Peer, len(all))
+	for i, p := range all {
+		out[i] = postgres.Peer{Pod: p.UID, At: postgres.Endpoint{Host: p.Address, Port: int(port)}}
+	}
+	return out
 }
 
 func databases(all []podapi.Database) map[string]string {

@@ -69,6 +69,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 	d.Limits = podapi.Limits{IdleTimeoutSeconds: 60, MaxLifetimeSeconds: 3600, AcquireTimeoutMilliseconds: 1500, MaxClients: 7,
 		ConnectTimeoutSeconds: 1, LoginTimeoutSeconds: 2, ClientIdleTimeoutSeconds: 3,
 		IdleInTransactionTimeoutSeconds: 4, QueryTimeoutSeconds: 5, TransactionTimeoutSeconds: 6}
+	c.Peers = []podapi.Peer{{UID: "other", Address: "10.0.0.2"}}
 	d.PostgreSQL.PoolMode = podapi.PoolModeSession
 	d.PostgreSQL.Databases = []podapi.Database{{Name: "orders", Target: "orders_v2"}, {Name: "plain"}}
 	d.PostgreSQL.Auth.ServerUserSecret = "server-user"
@@ -89,6 +90,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 			Connect: 1 * time.Second, Login: 2 * time.Second, ClientIdle: 3 * time.Second,
 			IdleInTransaction: 4 * time.Second, Query: 5 * time.Second, Transaction: 6 * time.Second,
 		},
+		Peers: []postgres.Peer{{Pod: "other", At: postgres.Endpoint{Host: "10.0.0.2", Port: 5432}}},
 	}}
 	if !complete || len(problems) > 0 || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v\n%+v\nproblems %v", got, got.PostgreSQL, problems)

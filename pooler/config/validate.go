@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -14,6 +15,7 @@ const (
 	maxDestinations = 32
 	maxEndpoints    = 16
 	maxDatabases    = 1024
+	maxPeers        = 1024
 	maxName         = 63      // of a destination; it is a label of metrics
 	maxIdentifier   = 128     // of a database: PostgreSQL cuts at 63, forks may not
 	maxHost         = 253     // DNS
@@ -43,6 +45,7 @@ func Validate(c podapi.Config) error {
 	}
 	k.listener(c.Listener.TLS)
 	k.destinations(c.Destinations)
+	k.peers(c.Peers)
 	k.shares(c.Shares)
 	if len(k.faults) > 0 {
 		return &Invalid{Faults: k.faults}
@@ -142,6 +145,15 @@ func (k *checker) protocol(field string, d podapi.Destination) {
 	}
 	k.secret(field+".auth.usersSecret", p.Auth.UsersSecret)
 	k.optionalSecret(field+".auth.serverUserSecret", p.Auth.ServerUserSecret)
+}
+
+func (k *checker) peers(all []podapi.Peer) {
+	k.check(len(all) <= maxPeers, "peers", "must be at most %d, are %d", maxPeers, len(all))
+	for i, p := range all[:min(len(all), maxPeers)] {
+		_, err := netip.ParseAddr(p.Address)
+		k.check(err == nil, fmt.Sprintf("peers[%d].address", i), "must be an IP address, is %q", clip(p.Address))
+		k.check(p.UID != "" && len(p.UID) <= maxIdentifier, fmt.Sprintf("peers[%d].uid", i), "must be 1 to %d bytes", maxIdentifier)
+	}
 }
 
 func (k *checker) shares(all map[string]map[string]podapi.Share) {

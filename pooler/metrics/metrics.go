@@ -89,6 +89,7 @@ var numbers = []number{
 	counter("servers_lost_total", "Server connections that died while they were lent.", func(c *agent.Counters) uint64 { return c.ServersLost }),
 	counter("cancels_total", "Cancel requests that named a client.", func(c *agent.Counters) uint64 { return c.Cancels }),
 	counter("cancels_unknown_total", "Cancel requests that named no client.", func(c *agent.Counters) uint64 { return c.CancelsUnknown }),
+	counter("cancels_forwarded_total", "Cancel requests that named a client of another pod, and were passed on to it.", func(c *agent.Counters) uint64 { return c.CancelsForwarded }),
 	counter("stalled_bytes_total", "Bytes taken from the server and kept while their client did not read.", func(c *agent.Counters) uint64 { return c.StalledBytes }),
 	counter("cancels_failed_total", "Cancel requests that could not be brought to the server.", func(c *agent.Counters) uint64 { return c.CancelsFailed }),
 	counter("statements_refused_total", "Statements refused because transaction mode cannot keep them.", func(c *agent.Counters) uint64 { return c.StatementsRefused }),

@@ -54,8 +54,17 @@ type Config struct {
 	Listener     Listener      `json:"listener"`
 	Destinations []Destination `json:"destinations"`
 
+	// Peers are the pods of the pool, in order of UID: a pod passes a cancel request on to the one that holds the session.
+	Peers []Peer `json:"peers,omitempty"`
+
 	// Shares are the limits of each pod, by pod UID and destination name. A pod that is not named has none: its limit is 0.
 	Shares map[string]map[string]Share `json:"shares,omitempty"`
+}
+
+// Peer is a pod of the pool.
+type Peer struct {
+	UID     string `json:"uid"`
+	Address string `json:"address"` // IP
 }
 
 // Listener is how pods meet clients.

@@ -17,12 +17,15 @@ const (
 	cancelTimeout = 10 * time.Second // for one
 )
 
-// cancelFor carries out a cancel request of a client. It never reaches the next transaction of a server connection, which is
-// not lent again before the request has been served.
+// cancelFor carries out a cancel request of a client, and returns when that is done: then the client may send its next
+// statement, which a request that is late must not reach.
 func (e *Engine) cancelFor(key login.CancelKey) {
+	key, byPeer := forwarded(key)
 	cl := e.clients.find(key)
 	if cl == nil {
-		e.counters.cancelsUnknown.Add(1)
+		if byPeer || !e.forward(key) {
+			e.counters.cancelsUnknown.Add(1)
+		}
 		return
 	}
 	e.counters.cancels.Add(1)
@@ -32,23 +35,32 @@ func (e *Engine) cancelFor(key login.CancelKey) {
 		cl.mu.Unlock()
 		return
 	}
-	cl.cancelStatement()
+	done := cl.cancelStatement()
 	cl.mu.Unlock()
+	select {
+	case <-done:
+	case <-e.ctx.Done():
+	}
 }
 
-// cancelStatement has the server cancel what it runs for the client, if anything; mu is locked.
-func (cl *client) cancelStatement() {
+// cancelStatement has the server cancel what it runs for the client, if anything. The request never reaches the next
+// transaction of the server connection, which is not lent again before done is closed. mu is locked.
+func (cl *client) cancelStatement() (done <-chan struct{}) {
+	sent := make(chan struct{})
 	c := cl.conn
 	if c == nil || !cl.machine.Busy() {
-		return
+		close(sent)
+		return sent
 	}
 	c.hold()
 	cl.engine.background(func() {
+		defer close(sent)
 		defer c.free()
 		if !c.sendCancel() {
 			c.broken.Store(true) // the request may come any time: nobody else must be there
 		}
 	})
+	return sent
 }
 
 // abort cancels what the server runs for a client that is gone, and closes the connection.
@@ -85,14 +97,30 @@ func (c *conn) requestCancel(ctx context.Context) (sent bool, err error) {
 	if c.cancel.Secret == nil {
 		return false, errors.New("the server gave no cancel key")
 	}
-	nc, err := connect(ctx, c.at)
+	request := cancelRequest{pid: c.cancel.PID, secret: c.cancel.Secret}
+	if c.tls {
+		request.tls = serverTLS(c.serverTLS, c.at.Host)
+	}
+	return request.send(ctx, c.at)
+}
+
+// cancelRequest is a cancel request on its way.
+type cancelRequest struct {
+	pid    uint32
+	secret []byte
+	tls    *tls.Config // to send it with TLS; nil: without
+}
+
+// send returns without an error when the other side has served the request. sent says that it may have got it.
+func (r cancelRequest) send(ctx context.Context, at Endpoint) (sent bool, err error) {
+	nc, err := connect(ctx, at)
 	if err != nil {
 		return false, err
 	}
 	defer func() { nc.Close() }()
 	deadline, _ := ctx.Deadline()
 	nc.SetDeadline(deadline)
-	if c.tls {
+	if r.tls != nil {
 		if _, err := nc.Write(wire.AppendSSLRequest(nil)); err != nil {
 			return false, err
 		}
@@ -101,18 +129,18 @@ func (c *conn) requestCancel(ctx context.Context) (sent bool, err error) {
 			return false, err
 		}
 		if answer[0] != 'S' {
-			return false, errors.New("the server does not offer TLS any more")
+			return false, errors.New("the other side does not offer TLS any more")
 		}
-		secure := tls.Client(nc, serverTLS(c.serverTLS, c.at.Host))
+		secure := tls.Client(nc, r.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return false, err
 		}
 		nc = secure
 	}
-	if _, err := nc.Write(wire.AppendCancelRequest(nil, c.cancel.PID, c.cancel.Secret)); err != nil {
+	if _, err := nc.Write(wire.AppendCancelRequest(nil, r.pid, r.secret)); err != nil {
 		return true, err
 	}
-	_, err = io.Copy(io.Discard, nc) // the server closes it when the signal is sent
+	_, err = io.Copy(io.Discard, nc) // it is closed when it has been served
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil // without TLS's goodbye, but closed
 	}

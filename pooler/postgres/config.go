@@ -30,6 +30,8 @@ type Config struct {
 	Limits     Limits
 	Timeouts   Timeouts
 	StopPolicy StopPolicy
+
+	Peers []Peer // the pods that serve the destination; this one may be among them
 }
 
 // Endpoint is an address of the server.

@@ -27,8 +27,11 @@
 //   - A connection that was pinned, or lent in session mode, is cleaned with DISCARD ALL, and ROLLBACK before it if a
 //     transaction is open; it counts as lent meanwhile.
 //   - A cancel request reaches the statement it was meant for or none: the connection is not lent again before the server has
-//     closed the connection that the request came on, and is closed if that cannot be known. Keys are of this process, 4
-//     bytes in protocol 3.0 and 32 in 3.2.
+//     closed the connection that the request came on, and is closed if that cannot be known. The client's request is closed
+//     when it has been served, as in PostgreSQL.
+//   - Cancel keys are of this process, 4 bytes in protocol 3.0 and 32 in 3.2, and begin with 2 bytes that say which pod it is
+//     (a digest of its UID). What is left to guess, with the process ID, is 47 bits or more. A pod that gets a request for another
+//     passes it on, marked so that it goes no further, at a bounded rate.
 //   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
 //   - Timeouts are enforced in rounds that look at whose turn it is in each session and whether that has changed: nothing
 //     is measured per message. A statement whose time is up is cancelled on the server, and its client told why; if the

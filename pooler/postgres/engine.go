@@ -20,12 +20,14 @@ const (
 // Options are what does not change while an Engine runs.
 type Options struct {
 	Logger *slog.Logger // nil: slog.Default()
+	Pod    string       // UID of this pod: other pods send it the cancel requests of its clients
 	Secret []byte       // makes the salts that names without an account are shown; the same in all pods; nil: drawn
 }
 
 // Engine serves the clients of one PostgreSQL destination. Its methods may be called at any time from any goroutine.
 type Engine struct {
 	log      *slog.Logger
+	pod      string
 	secret   []byte
 	servers  *pool.Set[key, *conn]
 	conns    sync.Map // of *conn: every server connection whose reader runs
@@ -40,7 +42,10 @@ type Engine struct {
 	welcomes welcomes
 	quirks   quirks
 	cancels  chan struct{} // a place for each cancel request under way
+	forwards chan struct{} // a place for each on its way to another pod
 	applied  chan struct{} // settings are new; has room for one
+
+	forwarding bucket
 
 	draining      atomic.Bool
 	refusalLogged atomic.Int64    // second of the last one
@@ -53,15 +58,15 @@ type Engine struct {
 // New returns an Engine that has no limit yet: clients wait until Apply gives it one.
 func New(opts Options) *Engine {
 	e := &Engine{
-		log: opts.Logger, secret: opts.Secret,
-		cancels: make(chan struct{}, maxCancels), applied: make(chan struct{}, 1),
+		log: opts.Logger, pod: opts.Pod, secret: opts.Secret,
+		cancels: make(chan struct{}, maxCancels), forwards: make(chan struct{}, maxForwards), applied: make(chan struct{}, 1),
 	}
 	if e.log == nil {
 		e.log = slog.Default()
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.servers = pool.NewSet(0, e.open)
-	e.clients.init()
+	e.clients.init(idOf(e.pod))
 	e.settings.Store(&settings{})
 	e.running.Add(3)
 	go e.sweep()
@@ -81,6 +86,7 @@ func (e *Engine) Apply(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	now.peers = e.peersOf(cfg)
 	e.settings.Store(now)
 	if err := e.servers.Configure(func(k key, _ pool.Config) (pool.Config, error) { return now.pool(k), nil }); err != nil {
 		e.settings.Store(old)

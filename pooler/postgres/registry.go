@@ -15,10 +15,12 @@ type registry struct {
 	mu   sync.Mutex
 	all  map[*client]struct{}
 	keys map[uint32]*client // by process ID
-	gone chan struct{}      // closed when the last client has gone; nil: nobody waits for that
+	pod  podID
+	gone chan struct{} // closed when the last client has gone; nil: nobody waits for that
 }
 
-func (r *registry) init() {
+func (r *registry) init(pod podID) {
+	r.pod = pod
 	r.all = make(map[*client]struct{})
 	r.keys = make(map[uint32]*client)
 }
@@ -50,10 +52,11 @@ func (r *registry) remove(cl *client) {
 	}
 }
 
-// name gives a client a cancel key of its own, with a secret of so many bytes.
+// name gives a client a cancel key of its own, with a secret of so many bytes: it begins with the pod's ID, the rest is random
+// like the process ID, which tells nothing either.
 func (r *registry) name(cl *client, secret int) {
 	key := login.CancelKey{Secret: make([]byte, secret)}
-	rand.Read(key.Secret) // never fails
+	rand.Read(key.Secret[copy(key.Secret, r.pod[:]):]) // never fails
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {

@@ -21,7 +21,8 @@ type settings struct {
 	accounts map[string]*account
 	server   *login.Password // of ServerUser; nil: none
 	clients  *tls.Config     // towards clients; nil: no TLS
-	probe    key             // what Probe opens; valid if probes
+	peers    map[podID][]Endpoint
+	probe    key // what Probe opens; valid if probes
 	probes   bool
 }
 

@@ -44,10 +44,11 @@ type Counters struct {
 	DialsFailed     uint64
 	ServersLost     uint64 // server connections that died while they were lent
 
-	Cancels        uint64 // cancel requests that named a client
-	CancelsUnknown uint64 // cancel requests that did not
-	StalledBytes   uint64 // taken from servers while their clients did not read, so that the servers did not give them up
-	CancelsFailed  uint64 // cancel requests that could not be brought to the server, those of vanished clients too
+	Cancels          uint64 // cancel requests that named a client
+	CancelsUnknown   uint64 // cancel requests that did not
+	CancelsForwarded uint64 // cancel requests that named a client of another pod, and were passed on to it
+	StalledBytes     uint64 // taken from servers while their clients did not read, so that the servers did not give them up
+	CancelsFailed    uint64 // cancel requests that could not be brought to the server, those of vanished clients too
 
 	Timeouts [timeouts]uint64 // by Timeout: how often it was over
 

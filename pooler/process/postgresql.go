@@ -12,12 +12,12 @@ import (
 )
 
 // newEngine makes the engine of a destination's protocol.
-func newEngine(d config.Destination, log *slog.Logger) (agent.Engine, error) {
+func newEngine(d config.Destination, podUID string, log *slog.Logger) (agent.Engine, error) {
 	if d.PostgreSQL == nil {
 		return nil, fmt.Errorf("protocol %q is not spoken by this pooler", d.Protocol)
 	}
 	return postgreSQL{
-		Engine: postgres.New(postgres.Options{Logger: log.With("destination", d.Name)}),
+		Engine: postgres.New(postgres.Options{Pod: podUID, Logger: log.With("destination", d.Name)}),
 		name:   d.Name,
 	}, nil
 }
@@ -67,7 +67,7 @@ func counters(c postgres.Counters) agent.Counters {
 		Queries: c.Queries, Transactions: c.Transactions, BytesReceived: c.BytesReceived, BytesSent: c.BytesSent,
 		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
-		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, StalledBytes: c.StalledBytes,
+		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, CancelsForwarded: c.CancelsForwarded, StalledBytes: c.StalledBytes,
 		Timeouts: timeouts, Pins: pins, StatementsRefused: c.Refused,
 	}
 }

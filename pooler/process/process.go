@@ -92,7 +92,7 @@ func newAgent(opts Options) *agent.Agent {
 		StateDir:   opts.StateDir,
 		Secrets:    secrets.NewStore(opts.SecretsDir),
 		ListenHost: opts.ListenHost,
-		NewEngine:  func(d config.Destination) (agent.Engine, error) { return newEngine(d, opts.Logger) },
+		NewEngine:  func(d config.Destination) (agent.Engine, error) { return newEngine(d, opts.PodUID, opts.Logger) },
 		Settle:     postgres.EndSeconds * time.Second,
 		Logger:     opts.Logger,
 	})
