@@ -27,11 +27,14 @@ func (p *pass) announce(old, new v1alpha1.ConnectionPoolStatus) {
 	}
 }
 
-// notable lists what a person should hear of: the pool has become ready, stalled or saturated, or cannot reach a destination.
+// notable lists what a person should hear of: the pool has become ready, held, stalled or saturated, or cannot reach a destination.
 // A condition that stays what it was is not news.
 func notable(old, new v1alpha1.ConnectionPoolStatus) []note {
 	var notes []note
 	if c := turned(old.Conditions, new.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue); c != nil {
+		notes = append(notes, note{corev1.EventTypeNormal, c.Reason, c.Message})
+	}
+	if c := turned(old.Conditions, new.Conditions, v1alpha1.ConditionHeld, metav1.ConditionTrue); c != nil {
 		notes = append(notes, note{corev1.EventTypeNormal, c.Reason, c.Message})
 	}
 	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionSaturated} {

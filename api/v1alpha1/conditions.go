@@ -15,6 +15,10 @@ const (
 	// ConditionSaturated says that clients wait because a destination has no connection left for them.
 	ConditionSaturated = "Saturated"
 
+	// ConditionHeld is present while stopPolicy keeps clients from a destination, and True when no transaction runs there
+	// any more (Hold), or no connection is open (HoldAndDrain): pods said so, it is not assumed.
+	ConditionHeld = "Held"
+
 	// ConditionReconciling is present, and True, while the operator or the pods work towards the spec.
 	ConditionReconciling = "Reconciling"
 
@@ -22,7 +26,7 @@ const (
 	ConditionStalled = "Stalled"
 )
 
-// Conditions of a destination. ConditionSaturated is the other.
+// Conditions of a destination. ConditionSaturated and ConditionHeld are the others.
 const (
 	// ConditionReachable says that the pods can open connections to the destination.
 	ConditionReachable = "Reachable"
@@ -79,7 +83,19 @@ const (
 	ReasonNoReports = "NoReports"
 )
 
-// Reasons of ConditionReachable.
+// Reasons of ConditionHeld, of the pool and of a destination.
+const (
+	// ReasonHeld is the reason of Held=True for Hold. Ready has it, too, while clients are held.
+	ReasonHeld = "Held"
+
+	// ReasonDrained is the reason of Held=True for HoldAndDrain.
+	ReasonDrained = "Drained"
+
+	// ReasonHolding says what a hold still waits for.
+	ReasonHolding = "Holding"
+)
+
+// Reasons of ConditionReachable. It is ReasonHeld while clients are held.
 const (
 	// ReasonReachable is the reason of Reachable=True.
 	ReasonReachable = "Reachable"

@@ -80,6 +80,9 @@ func (d *Destination) AcquireTimeoutMilliseconds() int32 {
 // MaxClients is the most clients that one pod lets connect.
 func (d *Destination) MaxClients() int32 { return nonZeroOr(d.Limits.MaxClients, DefaultMaxClients) }
 
+// Held says whether clients are to be kept from the destination.
+func (d *Destination) Held() bool { return d.StopPolicy != "" && d.StopPolicy != StopPolicyNone }
+
 // EffectiveMode is the mode of TLS towards the database.
 func (t ServerTLS) EffectiveMode() ServerTLSMode { return nonZeroOr(t.Mode, ServerTLSPrefer) }
 

@@ -34,6 +34,13 @@ type Destination struct {
 	// +optional
 	Limits Limits `json:"limits,omitempty,omitzero"`
 
+	// stopPolicy keeps clients from the database for a maintenance: None lends connections, Hold lets transactions that
+	// run come to their end and makes clients that begin one wait, and HoldAndDrain closes the connections, too. Their
+	// time on hold does not count as a wait, for up to an hour. The condition Held says when nothing runs any more.
+	// Unset means None.
+	// +optional
+	StopPolicy StopPolicy `json:"stopPolicy,omitempty"`
+
 	// tls is TLS towards the database. Unset means mode Prefer.
 	// +optional
 	TLS ServerTLS `json:"tls,omitempty,omitzero"`
@@ -46,6 +53,17 @@ type Destination struct {
 // Protocol is what clients and a database speak.
 // +kubebuilder:validation:Enum=PostgreSQL
 type Protocol string
+
+// StopPolicy says whether clients are kept from a database.
+// +kubebuilder:validation:Enum=None;Hold;HoldAndDrain
+type StopPolicy string
+
+// Stop policies.
+const (
+	StopPolicyNone         StopPolicy = "None"
+	StopPolicyHold         StopPolicy = "Hold"
+	StopPolicyHoldAndDrain StopPolicy = "HoldAndDrain"
+)
 
 // ProtocolPostgreSQL is PostgreSQL's protocol, version 3.
 const ProtocolPostgreSQL Protocol = "PostgreSQL"

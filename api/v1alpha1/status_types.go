@@ -5,7 +5,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // ConnectionPoolStatus is the observed state of a ConnectionPool.
 // +kubebuilder:validation:MinProperties=1
 type ConnectionPoolStatus struct {
-	// conditions are Ready, Available, ConfigSynced, Saturated, and while they are True Reconciling and Stalled.
+	// conditions are Ready, Available, ConfigSynced, Saturated; while they are True Reconciling and Stalled; and Held while
+	// a destination has a stopPolicy.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -111,7 +112,7 @@ type DestinationStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// conditions are Reachable and Saturated.
+	// conditions are Reachable, Saturated, and Held while the destination has a stopPolicy.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -57,6 +57,17 @@ func (l Ledger) Charged(destination string) int32 {
 	return sum
 }
 
+// Gone is the sum of the charges of a destination that are held for pods that are gone.
+func (l Ledger) Gone(destination string) int32 {
+	var sum int32
+	for _, a := range l.Pods {
+		if a.GoneSince != 0 {
+			sum += a.Destinations[destination].Charge
+		}
+	}
+	return sum
+}
+
 // Moving says whether some pod has yet to prove that it let go of connections, or some gone pod still holds a charge.
 func (l Ledger) Moving() bool {
 	for _, a := range l.Pods {

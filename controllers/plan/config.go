@@ -56,6 +56,7 @@ func destination(d *v1alpha1.Destination) podapi.Destination {
 			CASecret:          d.TLS.CASecretRef.Name,
 			CertificateSecret: d.TLS.CertificateSecretRef.Name,
 		},
+		StopPolicy: string(d.StopPolicy),
 		PostgreSQL: postgreSQL(d.PostgreSQL),
 	}
 	for _, e := range d.Endpoints {

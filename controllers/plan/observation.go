@@ -53,6 +53,19 @@ func (p Pod) Reports(now time.Time) bool {
 	return p.State != nil && now.Sub(p.AnsweredAt) < staleAfter
 }
 
+// At is what the pod said last about a destination, or nil.
+func (p Pod) At(destination string) *podapi.DestinationState {
+	if p.State == nil {
+		return nil
+	}
+	for i := range p.State.Destinations {
+		if p.State.Destinations[i].Name == destination {
+			return &p.State.Destinations[i]
+		}
+	}
+	return nil
+}
+
 // Live is what the pool's Deployment runs.
 func (o *Observation) live() desired.Live {
 	if o.Deployment == nil {

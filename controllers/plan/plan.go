@@ -113,6 +113,12 @@ func requeue(o *Observation, p *Plan) time.Duration {
 	if len(p.Lagging) > 0 || p.Document.Ledger.Moving() {
 		return Fast
 	}
+	for i := range o.Pool.Spec.Destinations {
+		switch o.Holding(&o.Pool.Spec.Destinations[i], p.Document.Ledger) {
+		case HoldingPods, HoldingInUse, HoldingOpen:
+			return Fast
+		}
+	}
 	for _, pod := range o.Pods {
 		if pod.Terminating || pod.State == nil {
 			return Fast

@@ -32,6 +32,7 @@ func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 		IdleInTransactionTimeoutSeconds: 300, QueryTimeoutSeconds: 60, TransactionTimeoutSeconds: 600,
 	}
 	d.TLS = v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSVerifyFull, CASecretRef: secret("db-ca"), CertificateSecretRef: secret("db-client")}
+	d.StopPolicy = v1alpha1.StopPolicyHold
 	d.PostgreSQL.PoolMode = v1alpha1.PoolModeSession
 	d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "orders"}, {Name: "old", Target: "archive"}}
 	d.PostgreSQL.Auth.ServerUserSecretRef = secret("server-user")
@@ -303,5 +304,23 @@ func TestAPlanCarriedOutLeavesNothingToDo(t *testing.T) {
 		if p := s.pass(); p.Write || len(p.Lagging) > 0 || p.Requeue != plan.Slow {
 			t.Errorf("write %t, push to %v, again in %s", p.Write, p.Lagging, p.Requeue)
 		}
+	}
+}
+
+// While transactions run on a destination that is to be held, pods are asked each second how far they are.
+func TestAHoldIsWatchedUntilItIsComplete(t *testing.T) {
+	s := newStory(t)
+	a := s.start("a")
+	a.open, a.busy = 5, 2
+	s.rest("a pod in transactions")
+	s.pool.Spec.Destinations[0].StopPolicy = v1alpha1.StopPolicyHold
+	s.pool.Generation++
+	s.passes(3, "hold")
+	if p := s.pass(); p.Write || p.Requeue != plan.Fast {
+		t.Errorf("while it holds: write %t, again in %s", p.Write, p.Requeue)
+	}
+	a.busy = 0
+	if p := s.pass(); p.Requeue != plan.Slow {
+		t.Errorf("when it is held: again in %s", p.Requeue)
 	}
 }

@@ -71,6 +71,13 @@ func (s *story) gone(p *fakePod) {
 	s.pods = slices.DeleteFunc(s.pods, func(q *fakePod) bool { return p == q })
 }
 
+func (p *fakePod) stopPolicy() string {
+	if len(p.config.Destinations) == 0 {
+		return ""
+	}
+	return p.config.Destinations[0].StopPolicy
+}
+
 func (p *fakePod) limit() int32 { return p.config.Shares[p.name]["orders"].MaxOpen }
 
 func (p *fakePod) state() *podapi.State {
@@ -81,7 +88,7 @@ func (p *fakePod) state() *podapi.State {
 	p.open = max(min(p.open, limit), p.busy)
 	return &podapi.State{
 		Generation: p.config.Generation, Ledger: p.config.Ledger, Draining: p.terminating, Ready: limit > 0,
-		Destinations: []podapi.DestinationState{{Name: "orders", Limit: limit, Open: p.open, Lent: p.busy}},
+		Destinations: []podapi.DestinationState{{Name: "orders", Limit: limit, Open: p.open, Lent: p.busy, StopPolicy: p.stopPolicy()}},
 	}
 }
 

@@ -65,6 +65,7 @@ func (v view) destination(d *v1alpha1.Destination) v1alpha1.DestinationStatus {
 	}
 	meta.SetStatusCondition(&out.Conditions, v.condition(v1alpha1.ConditionReachable, v.reachable(d.Name)))
 	meta.SetStatusCondition(&out.Conditions, v.condition(v1alpha1.ConditionSaturated, v.saturatedAt(d.Name)))
+	v.setOrRemove(&out.Conditions, v1alpha1.ConditionHeld, v.heldAt(d))
 	if len(v.pods) == 0 {
 		return out
 	}
@@ -91,9 +92,12 @@ var knownFaults = map[string]string{
 
 // reachable says whether the pods can open connections to the destination: not when one of them cannot.
 func (v view) reachable(name string) verdict {
+	if v.Pool.Spec.Destination(name).Held() {
+		return unknown(v1alpha1.ReasonHeld, "pods do not try to connect while clients are held (stopPolicy)")
+	}
 	answer := unknown(v1alpha1.ReasonNotTried, "no pod has tried to connect yet")
 	for _, p := range v.pods {
-		d := stateOf(p, name)
+		d := p.At(name)
 		if d == nil || p.Terminating {
 			continue
 		}

@@ -23,6 +23,7 @@ func (v view) ready(stalled verdict) verdict {
 			return verdict{}
 		},
 		func() verdict { return unlessTrue(v.available()) },
+		v.onHold,
 		v.allReachable,
 		func() verdict { return unlessTrue(v.configSynced()) },
 	)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/weir-dev/weir/api/v1alpha1"
 	"github.com/weir-dev/weir/controllers/plan"
-	"github.com/weir-dev/weir/pooler/podapi"
 )
 
 // Trouble is something that went wrong while the plan was made or carried out and that no retry mends.
@@ -103,6 +102,7 @@ func (v view) conditions() {
 	v.set(v1alpha1.ConditionConfigSynced, v.configSynced())
 	v.set(v1alpha1.ConditionSaturated, v.saturated())
 	v.set(v1alpha1.ConditionReady, v.ready(stalled))
+	v.setOrRemove(&v.status.Conditions, v1alpha1.ConditionHeld, v.held())
 	v.setWhile(v1alpha1.ConditionStalled, stalled)
 	if stalled.Status == metav1.ConditionTrue {
 		v.setWhile(v1alpha1.ConditionReconciling, verdict{})
@@ -124,6 +124,15 @@ func (v view) setWhile(kind string, a verdict) {
 	meta.RemoveStatusCondition(&v.status.Conditions, kind)
 }
 
+// setOrRemove keeps a condition only while there is something to say.
+func (v view) setOrRemove(conditions *[]metav1.Condition, kind string, a verdict) {
+	if a == (verdict{}) {
+		meta.RemoveStatusCondition(conditions, kind)
+		return
+	}
+	meta.SetStatusCondition(conditions, v.condition(kind, a))
+}
+
 func (v view) condition(kind string, a verdict) metav1.Condition {
 	return metav1.Condition{
 		Type:               kind,
@@ -142,14 +151,4 @@ func address(pool *v1alpha1.ConnectionPool) string {
 		return fmt.Sprintf("%s:%d", host, pool.Spec.Destinations[0].Port())
 	}
 	return host
-}
-
-// stateOf is what a pod says about a destination, or nil.
-func stateOf(p plan.Pod, destination string) *podapi.DestinationState {
-	for i := range p.State.Destinations {
-		if p.State.Destinations[i].Name == destination {
-			return &p.State.Destinations[i]
-		}
-	}
-	return nil
 }

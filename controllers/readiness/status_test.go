@@ -182,6 +182,32 @@ func TestConditions(t *testing.T) {
 			"Saturated=True/Waiting", ""},
 		{"clients waited although connections were left, as when one was being opened",
 			func(s *scene) { s.orders().PeakWaiting = 1 }, "", ""},
+		{"clients are to be held, and a pod has not said that it does",
+			func(s *scene) { s.hold(v1alpha1.StopPolicyHold); s.orders().StopPolicy = "" },
+			"Ready=False/Held Held=False/Holding", `destination "orders": some pods have yet to hold`},
+		{"on hold, transactions still run",
+			func(s *scene) { s.hold(v1alpha1.StopPolicyHold) },
+			"Ready=False/Held Held=False/Holding", `destination "orders": transactions still run`},
+		{"on hold, nothing runs any more",
+			func(s *scene) { s.hold(v1alpha1.StopPolicyHold); s.quiet(4) },
+			"Ready=False/Held Held=True/Held", "no transaction runs"},
+		{"a hold that does not ask for more",
+			func(s *scene) { s.hold(v1alpha1.StopPolicyHoldAndDrain); s.quiet(4) },
+			"Ready=False/Held Held=False/Holding", "connections are being closed"},
+		{"a database that may still count the connections of a pod that is gone",
+			func(s *scene) {
+				s.hold(v1alpha1.StopPolicyHoldAndDrain)
+				s.quiet(0)
+				s.made.Document.Ledger.Pods = map[string]budget.Account{"c": {GoneSince: 1, Destinations: map[string]budget.Entry{"orders": {Charge: 3, Limit: 3}}}}
+			},
+			"Ready=False/Held Held=False/Holding Reconciling=True/MovingShares", "may not have noticed"},
+		{"drained, and the database is down as somebody wants it",
+			func(s *scene) {
+				s.hold(v1alpha1.StopPolicyHoldAndDrain)
+				s.quiet(0)
+				s.orders().Reachable = "False"
+			},
+			"Ready=False/Held Held=True/Drained", "no connection is open"},
 		{"clients waited in vain",
 			func(s *scene) { s.orders().AcquireTimeouts = 1 },
 			"Saturated=True/AcquireTimeouts", ""},
@@ -206,6 +232,22 @@ func (s *scene) problem(destination, reason, text string) {
 	s.Pods[0].State.Problems = []podapi.Problem{{Destination: destination, Reason: reason, Message: text}}
 }
 
+// hold makes the first destination one that the pods hold.
+func (s *scene) hold(policy v1alpha1.StopPolicy) {
+	s.Pool.Spec.Destinations[0].StopPolicy = policy
+	for i := range s.Pods {
+		s.Pods[i].State.Destinations[0].StopPolicy = string(policy)
+	}
+}
+
+// quiet lets each pod have nothing in use and so many connections open to the first destination.
+func (s *scene) quiet(open int32) {
+	for i := range s.Pods {
+		d := &s.Pods[i].State.Destinations[0]
+		d.Open, d.Idle, d.Lent = open, open, 0
+	}
+}
+
 func (s *scene) scaleToZero() {
 	s.Pods = nil
 	s.Pool.Spec.Replicas, s.Deployment.Spec.Replicas = new(int32(0)), new(int32(0))
@@ -217,7 +259,7 @@ func differences(before, after v1alpha1.ConnectionPoolStatus) string {
 	var out []string
 	for _, kind := range []string{
 		v1alpha1.ConditionAvailable, v1alpha1.ConditionConfigSynced, v1alpha1.ConditionReady,
-		v1alpha1.ConditionReconciling, v1alpha1.ConditionSaturated, v1alpha1.ConditionStalled,
+		v1alpha1.ConditionHeld, v1alpha1.ConditionReconciling, v1alpha1.ConditionSaturated, v1alpha1.ConditionStalled,
 	} {
 		b, a := meta.FindStatusCondition(before.Conditions, kind), meta.FindStatusCondition(after.Conditions, kind)
 		switch {

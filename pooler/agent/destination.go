@@ -44,7 +44,7 @@ func (a *Agent) render(d *destination, c podapi.Config, spec podapi.Destination,
 	usable := a.legacy.less(share)
 	rendered, complete, problems := a.renderer.Render(c, spec, usable)
 	if !complete && d.applied != nil {
-		rendered, complete = d.applied.WithLimits(spec.Limits, usable), true
+		rendered, complete = d.applied.WithLimits(spec, usable), true
 	}
 	succeeds := d.engine == nil && a.isLeaving(d.name)
 	engine, changed := d.engine, false

@@ -29,7 +29,8 @@ type Engine interface {
 
 // Stats is what an Engine does now, and what it has counted since it was made.
 type Stats struct {
-	Limit int32 // what Open is held to
+	Limit      int32  // what Open is held to
+	StopPolicy string // that holds; empty: none
 
 	// Open is the sum of the five after it.
 	Open, Idle, Lent, Dialing, Resetting, Closing int32

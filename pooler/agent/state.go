@@ -105,7 +105,7 @@ func (a *Agent) destinationState(d *destination, now time.Time) (podapi.Destinat
 		limit = max(limit, d.share.MaxOpen, left)
 	}
 	return podapi.DestinationState{
-		Name: d.name, Limit: limit,
+		Name: d.name, Limit: limit, StopPolicy: stats.StopPolicy,
 		Open: stats.Open, Idle: stats.Idle, Lent: stats.Lent, Dialing: stats.Dialing,
 		Resetting: stats.Resetting, Closing: stats.Closing, Waiting: stats.Waiting,
 		PeakLent: summary.PeakLent, PeakWaiting: summary.PeakWaiting,

@@ -74,6 +74,7 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].limits.maxClients: must be between 1 and 1048576, is 0`:                            first(func(d *podapi.Destination) { d.Limits.MaxClients = 0 }),
 		`destinations[0].limits.idleTimeoutSeconds: must be between 0 and 1073741824, is -1`:                first(func(d *podapi.Destination) { d.Limits.IdleTimeoutSeconds = -1 }),
 		`destinations[0].limits.maxLifetimeSeconds: must be between 0 and 1073741824, is -1`:                first(func(d *podapi.Destination) { d.Limits.MaxLifetimeSeconds = -1 }),
+		`destinations[0].stopPolicy: must be None or Hold or HoldAndDrain, is "Pause"`:                      first(func(d *podapi.Destination) { d.StopPolicy = "Pause" }),
 		`destinations[0].tls.mode: must be Disable or Prefer or Require or VerifyCA or VerifyFull, is "on"`: first(func(d *podapi.Destination) { d.TLS.Mode = "on" }),
 		`destinations[0].tls.caSecret: must be the name of a Secret, is "../../etc"`:                        first(func(d *podapi.Destination) { d.TLS.CASecret = "../../etc" }),
 		`destinations[0].tls.certificateSecret: must be the name of a Secret, is "a/b"`:                     first(func(d *podapi.Destination) { d.TLS.CertificateSecret = "a/b" }),

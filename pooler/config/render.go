@@ -51,15 +51,16 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 	g, listener := gatherer{destination: d.Name}, gatherer{}
 	p := d.PostgreSQL
 	out := &postgres.Config{
-		Name:      d.Name,
-		Endpoints: make([]postgres.Endpoint, 0, len(d.Endpoints)),
-		ServerTLS: r.serverTLS(&g, d.TLS),
-		ClientTLS: r.clientTLS(&listener, c.Listener.TLS),
-		PoolMode:  poolModes[p.PoolMode],
-		Databases: databases(p.Databases),
-		Limits:    limits(d.Limits, share),
-		Timeouts:  timeouts(d.Limits),
-		Peers:     peers(c.Peers, d.ListenPort),
+		Name:       d.Name,
+		Endpoints:  make([]postgres.Endpoint, 0, len(d.Endpoints)),
+		ServerTLS:  r.serverTLS(&g, d.TLS),
+		ClientTLS:  r.clientTLS(&listener, c.Listener.TLS),
+		PoolMode:   poolModes[p.PoolMode],
+		Databases:  databases(p.Databases),
+		Limits:     limits(d.Limits, share),
+		Timeouts:   timeouts(d.Limits),
+		Peers:      peers(c.Peers, d.ListenPort),
+		StopPolicy: stopPolicies[d.StopPolicy],
 	}
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
@@ -74,11 +75,12 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 	return Destination{Name: d.Name, Protocol: d.Protocol, ListenPort: int(d.ListenPort), PostgreSQL: out}, complete, append(listener.problems, g.problems...)
 }
 
-// WithLimits is the destination as it is, with the limits and timeouts of another Config and share. Limits must be obeyed even when
+// WithLimits is the destination as it is, with the limits, timeouts and stop policy of another Config and share. Limits must be obeyed even when
 // nothing else of the new Config can be.
-func (d Destination) WithLimits(l podapi.Limits, share podapi.Share) Destination {
+func (d Destination) WithLimits(of podapi.Destination, share podapi.Share) Destination {
 	changed := *d.PostgreSQL
-	changed.Limits, changed.Timeouts = limits(l, share), timeouts(l)
+	changed.Limits, changed.Timeouts = limits(of.Limits, share), timeouts(of.Limits)
+	changed.StopPolicy = stopPolicies[of.StopPolicy]
 	d.PostgreSQL = &changed
 	return d
 }
@@ -230,6 +232,12 @@ func timeouts(l podapi.Limits) postgres.Timeouts {
 var poolModes = map[string]postgres.PoolMode{
 	podapi.PoolModeTransaction: postgres.Transaction,
 	podapi.PoolModeSession:     postgres.Session,
+}
+
+var stopPolicies = map[string]postgres.StopPolicy{
+	podapi.StopPolicyNone:         postgres.StopNone,
+	podapi.StopPolicyHold:         postgres.StopHold,
+	podapi.StopPolicyHoldAndDrain: postgres.StopHoldAndDrain,
 }
 
 var clientPolicies = map[string]postgres.ClientTLSPolicy{

@@ -183,9 +183,12 @@ func TestTLSIsMadeFromSecrets(t *testing.T) {
 
 func TestLimitsCanBeReplacedAlone(t *testing.T) {
 	before := Destination{Name: "main", PostgreSQL: &postgres.Config{Name: "main", Limits: postgres.Limits{MaxOpen: 10}}}
-	after := before.WithLimits(podapi.Limits{MaxClients: 3}, podapi.Share{MaxOpen: 2})
+	after := before.WithLimits(podapi.Destination{Limits: podapi.Limits{MaxClients: 3}, StopPolicy: podapi.StopPolicyHold}, podapi.Share{MaxOpen: 2})
 	if after.PostgreSQL.Limits.MaxOpen != 2 || after.PostgreSQL.Limits.MaxClients != 3 || after.PostgreSQL.Name != "main" {
 		t.Errorf("after: %+v", after.PostgreSQL)
+	}
+	if after.PostgreSQL.StopPolicy != postgres.StopHold {
+		t.Error("a hold is obeyed whatever else of the Config cannot be")
 	}
 	if before.PostgreSQL.Limits.MaxOpen != 10 {
 		t.Error("the destination before must stay as it was")

@@ -82,6 +82,7 @@ func (k *checker) destinations(all []podapi.Destination) {
 		ports[d.ListenPort] = d.Name
 		k.endpoints(field, d.Endpoints)
 		k.limits(field+".limits", d.Limits)
+		k.stopPolicy(field+".stopPolicy", d.StopPolicy)
 		k.serverTLS(field+".tls", d.TLS)
 		k.protocol(field, d)
 	}
@@ -108,6 +109,14 @@ func (k *checker) limits(field string, l podapi.Limits) {
 	k.between(field+".idleInTransactionTimeoutSeconds", l.IdleInTransactionTimeoutSeconds, 0, maxSeconds)
 	k.between(field+".queryTimeoutSeconds", l.QueryTimeoutSeconds, 0, maxSeconds)
 	k.between(field+".transactionTimeoutSeconds", l.TransactionTimeoutSeconds, 0, maxSeconds)
+}
+
+func (k *checker) stopPolicy(field, policy string) {
+	switch policy {
+	case "", podapi.StopPolicyNone, podapi.StopPolicyHold, podapi.StopPolicyHoldAndDrain:
+	default:
+		k.unknown(field, policy, podapi.StopPolicyNone, podapi.StopPolicyHold, podapi.StopPolicyHoldAndDrain)
+	}
 }
 
 func (k *checker) serverTLS(field string, t podapi.ServerTLS) {

@@ -24,6 +24,13 @@ const (
 	PoolModeSession     = "Session"
 )
 
+// Stop policies of a destination (Destination.StopPolicy, DestinationState.StopPolicy).
+const (
+	StopPolicyNone         = "None" // also the empty policy
+	StopPolicyHold         = "Hold"
+	StopPolicyHoldAndDrain = "HoldAndDrain"
+)
+
 // Modes of TLS towards clients (Listener.TLS) and towards servers (Destination.TLS).
 const (
 	ListenerTLSDisabled = "Disabled" // also the empty mode
@@ -86,6 +93,7 @@ type Destination struct {
 	Endpoints  []Endpoint  `json:"endpoints"` // tried in this order
 	ListenPort int32       `json:"listenPort"`
 	Limits     Limits      `json:"limits"`
+	StopPolicy string      `json:"stopPolicy,omitempty"`
 	TLS        ServerTLS   `json:"tls"`
 	PostgreSQL *PostgreSQL `json:"postgresql,omitempty"`
 }

@@ -37,8 +37,9 @@ type Problem struct {
 
 // DestinationState is what a pod does with one destination. Open is Idle + Lent + Dialing + Resetting + Closing.
 type DestinationState struct {
-	Name  string `json:"name"`
-	Limit int32  `json:"limit"`
+	Name       string `json:"name"`
+	Limit      int32  `json:"limit"`
+	StopPolicy string `json:"stopPolicy,omitempty"` // that holds now; Lent and Open tell how far it has come
 
 	Open      int32 `json:"open"`
 	Idle      int32 `json:"idle"`

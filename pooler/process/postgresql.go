@@ -33,8 +33,8 @@ func (e postgreSQL) Apply(d config.Destination) error { return e.Engine.Apply(*d
 func (e postgreSQL) Stats() agent.Stats {
 	s := e.Engine.Stats()
 	stats := agent.Stats{
-		Limit: int32(s.Limit),
-		Open:  int32(s.Open), Idle: int32(s.Idle), Lent: int32(s.Lent),
+		Limit: int32(s.Limit), StopPolicy: stopPolicies[s.StopPolicy],
+		Open: int32(s.Open), Idle: int32(s.Idle), Lent: int32(s.Lent),
 		Dialing: int32(s.Dialing), Resetting: int32(s.Resetting), Closing: int32(s.Closing),
 		Waiting: int32(s.Waiting), PeakLent: int32(s.PeakLent), PeakWaiting: int32(s.PeakWaiting),
 		Clients: int32(s.Clients), Pinned: int32(s.Pinned),
@@ -47,6 +47,12 @@ func (e postgreSQL) Stats() agent.Stats {
 		stats.Fault = &podapi.Problem{Destination: e.name, Reason: s.Fault.Reason, Message: s.Fault.Message}
 	}
 	return stats
+}
+
+// stopPolicies are the names of stop policies; that of none is empty, as in a State of an older pod.
+var stopPolicies = map[postgres.StopPolicy]string{
+	postgres.StopHold:         podapi.StopPolicyHold,
+	postgres.StopHoldAndDrain: podapi.StopPolicyHoldAndDrain,
 }
 
 func counters(c postgres.Counters) agent.Counters {

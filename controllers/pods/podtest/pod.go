@@ -117,6 +117,11 @@ func (p *Pod) obey() {
 	for name, open := range p.open {
 		p.open[name] = min(open, p.limit(name))
 	}
+	for _, d := range p.config.Destinations {
+		if d.StopPolicy == podapi.StopPolicyHoldAndDrain {
+			p.open[d.Name] = 0
+		}
+	}
 }
 
 // report serves GET state.
@@ -138,7 +143,12 @@ func (p *Pod) state() podapi.State {
 		Ready: p.config.Ledger > 0 && !p.draining && len(p.problems) == 0 && p.refusal == "",
 	}
 	for _, d := range p.config.Destinations {
-		destination := podapi.DestinationState{Name: d.Name, Limit: p.limit(d.Name), Open: p.open[d.Name], Idle: p.open[d.Name], Reachable: "True"}
+		destination := podapi.DestinationState{
+			Name: d.Name, Limit: p.limit(d.Name), Open: p.open[d.Name], Idle: p.open[d.Name], StopPolicy: d.StopPolicy, Reachable: "True",
+		}
+		if p.held {
+			destination.Idle, destination.Lent = 0, destination.Open
+		}
 		if fault, bad := p.faults[d.Name]; bad {
 			destination.Reachable, destination.Fault = "False", &fault
 		}

@@ -188,6 +188,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: protocol
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.Protocol
+    - name: stopPolicy
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.StopPolicy
     - name: tls
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.ServerTLS
@@ -412,6 +415,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.ServerTLSMode
 - name: com.github.weir-dev.weir.api.v1alpha1.ServerTLSMode
+  scalar: string
+- name: com.github.weir-dev.weir.api.v1alpha1.StopPolicy
   scalar: string
 - name: io.k8s.api.core.v1.Affinity
   map:

@@ -27,7 +27,8 @@ import (
 //
 // ConnectionPoolStatus is the observed state of a ConnectionPool.
 type ConnectionPoolStatusApplyConfiguration struct {
-	// conditions are Ready, Available, ConfigSynced, Saturated, and while they are True Reconciling and Stalled.
+	// conditions are Ready, Available, ConfigSynced, Saturated; while they are True Reconciling and Stalled; and Held while
+	// a destination has a stopPolicy.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the rest of the status describes.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`

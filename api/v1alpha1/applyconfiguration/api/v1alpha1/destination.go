@@ -38,6 +38,11 @@ type DestinationApplyConfiguration struct {
 	ListenPort *int32 `json:"listenPort,omitempty"`
 	// limits bound what the pool may use of the destination.
 	Limits *LimitsApplyConfiguration `json:"limits,omitempty"`
+	// stopPolicy keeps clients from the database for a maintenance: None lends connections, Hold lets transactions that
+	// run come to their end and makes clients that begin one wait, and HoldAndDrain closes the connections, too. Their
+	// time on hold does not count as a wait, for up to an hour. The condition Held says when nothing runs any more.
+	// Unset means None.
+	StopPolicy *apiv1alpha1.StopPolicy `json:"stopPolicy,omitempty"`
 	// tls is TLS towards the database. Unset means mode Prefer.
 	TLS *ServerTLSApplyConfiguration `json:"tls,omitempty"`
 	// postgresql is what only a PostgreSQL destination has.
@@ -92,6 +97,14 @@ func (b *DestinationApplyConfiguration) WithListenPort(value int32) *Destination
 // If called multiple times, the Limits field is set to the value of the last call.
 func (b *DestinationApplyConfiguration) WithLimits(value *LimitsApplyConfiguration) *DestinationApplyConfiguration {
 	b.Limits = value
+	return b
+}
+
+// WithStopPolicy sets the StopPolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StopPolicy field is set to the value of the last call.
+func (b *DestinationApplyConfiguration) WithStopPolicy(value apiv1alpha1.StopPolicy) *DestinationApplyConfiguration {
+	b.StopPolicy = &value
 	return b
 }
 

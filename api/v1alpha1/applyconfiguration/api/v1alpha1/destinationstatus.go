@@ -29,7 +29,7 @@ import (
 type DestinationStatusApplyConfiguration struct {
 	// name is the name of the destination.
 	Name *string `json:"name,omitempty"`
-	// conditions are Reachable and Saturated.
+	// conditions are Reachable, Saturated, and Held while the destination has a stopPolicy.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// connections counts the connections now.
 	Connections *ConnectionCountsApplyConfiguration `json:"connections,omitempty"`
