@@ -17,7 +17,7 @@ done < <(sed -nE 's/^\tReason[A-Za-z]+ += "([A-Za-z]+)"$/\1/p' api/v1alpha1/cond
 
 # Each field of a destination's limits is explained, and those that are, exist.
 diff <(sed -nE '/^type Limits struct/,/^}/s/.*json:"([A-Za-z]+),.*/\1/p' api/v1alpha1/destination_types.go | sort) \
-  <(sed -nE '/^## Limits/,/^## Pool mode/s/^\| `([A-Za-z]+)`.*/\1/p' docs/configure.md | sort) >&2 ||
+  <(sed -nE '/^## Limits/,/^## Pool mode/s/^\| `([A-Za-z]+)`.*/\1/p' docs/configure.md | sort -u) >&2 ||
   wrong "docs/configure.md does not have the limits that the API has (<)"
 
 # Each metric that is named exists. The pods' metrics are declared without their prefix.
