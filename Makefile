@@ -46,8 +46,9 @@ images: ## Build the container images as tarballs, without Docker or a registry
 	hack/images.sh
 generate: ## Write the generated Go code: deepcopy and apply configurations
 	$(TOOL) controller-gen object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
-manifests: ## Write the CustomResourceDefinition
+manifests: ## Write the CustomResourceDefinition, of which the helm chart has a copy
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
+	cp config/crd/weir.dev_connectionpools.yaml config/chart/crd/
 clean: ## Remove bin/ and dist/; the caches stay (PURGE=1 hack/cluster/down.sh removes them)
 	rm -rf bin dist
 

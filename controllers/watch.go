@@ -32,10 +32,16 @@ const (
 )
 
 // Cache is how the operator keeps copies of objects: of children and EndpointSlices only those that carry the label of a pool
-// (EndpointSlices have the labels of their Service), and nobody's managed fields.
-func Cache() cache.Options {
+// (EndpointSlices have the labels of their Service), and nobody's managed fields. It holds what is in the given namespaces;
+// none: in all.
+func Cache(namespaces ...string) cache.Options {
 	ofPools := cache.ByObject{Label: hasPool()}
+	watched := make(map[string]cache.Config, len(namespaces))
+	for _, namespace := range namespaces {
+		watched[namespace] = cache.Config{}
+	}
 	return cache.Options{
+		DefaultNamespaces:           watched,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ReaderFailOnMissingInformer: true,
 		ByObject: map[client.Object]cache.ByObject{

@@ -16,6 +16,12 @@ go_test() {
   "${tool[@]}" gotestsum --format pkgname --hide-summary skipped --jsonfile "$out/$name.json" -- "$@"
 }
 
+# module_test NAME FOLDER: the same for a module of its own
+module_test() {
+  "${tool[@]}" gotestsum --format pkgname --hide-summary skipped --jsonfile "$out/$1.json" --raw-command -- \
+    go test -C "$2" -json ./...
+}
+
 # generated: a digest of everything that `make generate manifests` may write
 generated() { find api config -type f -print0 | sort -z | xargs -0 cat | digest; }
 
@@ -45,6 +51,7 @@ stage_unit() {
   go_test unit -race -shuffle=on -timeout 15m $packages
   # the pool's invariants, asserted at every unlock
   go_test poolcheck -race -tags poolcheck -timeout 10m ./pooler/pool/...
+  module_test helm hack/helm
 }
 
 stage_envtest() {
@@ -62,7 +69,7 @@ stage_e2e() { hack/e2e.sh "$out/e2e.json"; }
 # results STAGE: the files that a stage leaves
 results() {
   case $1 in
-  unit) echo "$out/unit.json" "$out/poolcheck.json" ;;
+  unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" ;;
   envtest | e2e) echo "$out/$1.json" ;;
   esac
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,12 +19,14 @@ func TestFlagsThatMakeNoSenseAreSaidInOneLine(t *testing.T) {
 		"no flag":           {append(good, "what"), `"what" is not a flag`},
 		"no concurrency":    {append(good, "--concurrency=0"), "from 1 to 256"},
 		"too much of it":    {append(good, "--concurrency=1000"), "from 1 to 256"},
+		"no namespaces":     {append(good, "--watch-namespaces=shop, billing"), "as shop,billing"},
 		"no such log level": {append(good, "--log-level=LOUD"), "LOUD"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("POOLER_IMAGE", "")
 			t.Setenv("POD_NAMESPACE", "")
+			t.Setenv("WATCH_NAMESPACES", "")
 			var stdout, stderr bytes.Buffer
 			if code := run(test.args, &stdout, &stderr); code != exitUsage {
 				t.Errorf("exit code %d", code)
@@ -38,8 +41,9 @@ func TestFlagsThatMakeNoSenseAreSaidInOneLine(t *testing.T) {
 func TestFlagsHaveDefaultsFromTheEnvironment(t *testing.T) {
 	t.Setenv("POOLER_IMAGE", "weir:2")
 	t.Setenv("POD_NAMESPACE", "weir-system")
+	t.Setenv("WATCH_NAMESPACES", "shop,billing")
 	o, err := parse(nil)
-	if err != nil || o.poolerImage != "weir:2" || o.namespace != "weir-system" || !o.leaderElection {
+	if err != nil || !slices.Equal(o.namespaces(), []string{"shop", "billing"}) || o.poolerImage != "weir:2" || o.namespace != "weir-system" || !o.leaderElection {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }

@@ -81,7 +81,7 @@ func operate(ctx context.Context, o options) error {
 func newManager(config *rest.Config, scheme *runtime.Scheme, o options) (ctrl.Manager, error) {
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Cache:                         controllers.Cache(),
+		Cache:                         controllers.Cache(o.namespaces()...),
 		LeaderElection:                o.leaderElection,
 		LeaderElectionID:              name,
 		LeaderElectionNamespace:       o.namespace,

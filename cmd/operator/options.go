@@ -7,12 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // options are what the flags say.
 type options struct {
 	poolerImage    string
 	namespace      string
+	watched        string
 	metricsAddress string
 	healthAddress  string
 	leaderElection bool
@@ -42,16 +47,34 @@ func parse(args []string) (options, error) {
 		return o, errors.New("the image of pooler pods is missing: set --pooler-image or POOLER_IMAGE")
 	case o.namespace == "":
 		return o, errors.New("the operator's own namespace is missing: set --namespace or POD_NAMESPACE")
+	case !namesNamespaces(o.watched):
+		return o, fmt.Errorf("%q does not name namespaces: write --watch-namespaces or WATCH_NAMESPACES as shop,billing", o.watched)
 	case o.concurrency < 1 || o.concurrency > maxConcurrency:
 		return o, fmt.Errorf("--concurrency is %d: it must be from 1 to %d", o.concurrency, maxConcurrency)
 	}
 	return o, nil
 }
 
+// namesNamespaces says that a list is empty or made of names that a namespace can have.
+func namesNamespaces(list string) bool {
+	return list == "" || !slices.ContainsFunc(strings.Split(list, ","), func(name string) bool {
+		return len(validation.IsDNS1123Label(name)) > 0
+	})
+}
+
+// namespaces are those whose pools are looked after; none: all.
+func (o options) namespaces() []string {
+	if o.watched == "" {
+		return nil
+	}
+	return strings.Split(o.watched, ",")
+}
+
 func flagSet(o *options) *flag.FlagSet {
 	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
 	flags.StringVar(&o.poolerImage, "pooler-image", os.Getenv("POOLER_IMAGE"), "image of pooler pods, for pools that name none; default: $POOLER_IMAGE")
 	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the operator, where its CA and its lease are kept; default: $POD_NAMESPACE")
+	flags.StringVar(&o.watched, "watch-namespaces", os.Getenv("WATCH_NAMESPACES"), "namespaces whose pools are looked after, divided by commas; empty: all; default: $WATCH_NAMESPACES")
 	flags.StringVar(&o.metricsAddress, "metrics-address", ":8443", "where metrics are served over HTTPS, to those whose rights allow it; 0: nowhere")
 	flags.StringVar(&o.healthAddress, "health-address", ":8081", "where /healthz and /readyz are served")
 	flags.BoolVar(&o.leaderElection, "leader-election", true, "let only one of several replicas work")

@@ -7,7 +7,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -34,11 +33,9 @@ func (g *ground) startOperator() *operator {
 
 func (g *ground) startOperatorWith(image string) *operator {
 	GinkgoHelper()
-	copies := controllers.Cache()
-	copies.DefaultNamespaces = map[string]cache.Config{g.namespace: {}}
 	manager, err := ctrl.NewManager(operatorConfig, ctrl.Options{
 		Scheme:     scheme,
-		Cache:      copies,
+		Cache:      controllers.Cache(g.namespace),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // several operators in one process
 	})
