@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # demo.sh up|down: Weir at work on a kind cluster of this machine, and the cluster removed again.
-# CLUSTER names the cluster (default weir).
+# CLUSTER names the cluster (default weir); INSTALL=helm installs with helm instead of kustomize.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CLUSTER=${CLUSTER:-weir}
@@ -54,9 +54,17 @@ role_and_database() {
   [ -n "$(in_postgres "select 1 from pg_database where datname = 'orders'")" ] || in_postgres 'create database orders owner orders'
 }
 
+with_kustomize() { show kubectl apply -k config/default; }
+
+with_helm() {
+  local folder
+  folder=$(hack/helm.sh)
+  PATH=$folder:$PATH show helm upgrade --install weir config/chart --namespace weir-system --create-namespace
+}
+
 install() {
-  say 'install Weir with kustomize'
-  show kubectl apply -k config/default
+  say "install Weir with ${INSTALL:=kustomize}"
+  "with_$INSTALL"
   kubectl -n weir-system rollout status deployment --timeout=180s
   say 'start a PostgreSQL, with a user and a database for the application'
   show kubectl apply -k hack/postgres

@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# e2e.sh [RESULTS.json]: runs the demo as a new user would, then the tests of hack/e2e on its cluster, and takes it down.
-# KEEP=1 leaves the cluster running; FOCUS='words' runs the specs whose name has them.
+# e2e.sh [FOLDER]: runs the demo as a new user would, then the tests of hack/e2e on its cluster, installed with kustomize
+# and then once more with helm, and takes the cluster down. Results are FOLDER/e2e-*.json.
+# INSTALL=kustomize or helm does only one of them; KEEP=1 leaves the cluster running; FOCUS='words' runs the specs whose name has them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-results=${1:-dist/test/e2e.json}
+results=${1:-dist/test}
 export CLUSTER=${CLUSTER:-weir-e2e}
-mkdir -p "$(dirname "$results")"
+mkdir -p "$results"
+helm=$(hack/helm.sh)
 
 [ -n "${KEEP:-}" ] || trap 'hack/demo.sh down' EXIT
-hack/demo.sh up
-eval "$(hack/cluster/env.sh)"
-hack/cluster/load.sh e2e
-go tool -modfile=hack/tools/go.mod gotestsum --format standard-verbose --jsonfile "$results" -- \
-  -tags e2e -count=1 -timeout 40m ./hack/e2e/ -ginkgo.v ${FOCUS:+-ginkgo.focus "$FOCUS"}
+for way in ${INSTALL:-kustomize helm}; do
+  export INSTALL=$way
+  hack/demo.sh up
+  eval "$(hack/cluster/env.sh)"
+  hack/cluster/load.sh e2e
+  PATH=$helm:$PATH go tool -modfile=hack/tools/go.mod gotestsum --format standard-verbose --jsonfile "$results/e2e-$way.json" -- \
+    -tags e2e -count=1 -timeout 40m ./hack/e2e/ -ginkgo.v ${FOCUS:+-ginkgo.focus "$FOCUS"}
+done

@@ -64,13 +64,14 @@ stage_envtest() {
   go_test envtest -race -timeout 20m -p 1 $packages -ginkgo.poll-progress-after=60s
 }
 
-stage_e2e() { hack/e2e.sh "$out/e2e.json"; }
+stage_e2e() { hack/e2e.sh "$out"; }
 
 # results STAGE: the files that a stage leaves
 results() {
   case $1 in
   unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" ;;
-  envtest | e2e) echo "$out/$1.json" ;;
+  envtest) echo "$out/envtest.json" ;;
+  e2e) echo "$out/e2e-kustomize.json" "$out/e2e-helm.json" ;;
   esac
 }
 

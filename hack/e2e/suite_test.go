@@ -18,6 +18,9 @@ const (
 	maxOpen   = 12
 )
 
+// withHelm says how Weir was installed: with helm, or with kustomize.
+var withHelm = os.Getenv("INSTALL") == "helm"
+
 func TestCluster(t *testing.T) {
 	if os.Getenv("KUBECONFIG") == "" {
 		t.Fatal("KUBECONFIG is not set: run `make test-e2e`, which makes the cluster")
@@ -53,6 +56,12 @@ var _ = AfterSuite(func() {
 		return
 	}
 	must("delete", "namespace", namespace, "--timeout=180s")
+	if withHelm {
+		run("helm uninstall weir --namespace weir-system --wait --timeout 180s")
+		must("delete", "crd", "connectionpools.weir.dev", "--timeout=180s")
+		must("delete", "namespace", "weir-system", "--timeout=180s")
+		return
+	}
 	must("delete", "-k", "../../config/default", "--timeout=180s")
 })
 
