@@ -7,5 +7,5 @@
 //     shared machine only the former is the pool's own. Where waiting is measured it can only be the clock's.
 //   - There is no database. A connection is a number, a dial sleeps, a query sleeps; what remains is what the pool does.
 //   - Every pool is used the way its documentation shows, with no more configuration than the load needs: the limit of
-//     open connections, and as many idle ones. Weir's MaxDials is 16 throughout.
+//     open connections, and as many idle ones.
 package main

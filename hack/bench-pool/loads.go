@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/weir-dev/weir/pooler/pool"
 )
 
 // A load runs once on one peer and returns one value for each of its figures.
@@ -43,7 +45,8 @@ var loads = []load{
 	{"spike", []figure{atMost("all served after, ms", 25, 153), atMost("dials", 4, 45)}, spike},
 	{"ramp", []figure{atLeast("served in 500 ms", 1800, 1890)}, ramp},
 	{"overload", []figure{atLeast("served / s", 1250, 1366), shown("p99 wait, ms")}, overload},
-	{"failover", []figure{atMost("parallel dials", maxDials, 0), atMost("longest wait, ms", 60, 0)}, failover},
+	{"overload, shedding", []figure{atLeast("served / s", 1250, 1366), shown("p99 wait, ms")}, overloadShedding},
+	{"failover", []figure{atMost("parallel dials", float64(pool.DefaultConfig().MaxDials), 0), atMost("longest wait, ms", 60, 0)}, failover},
 }
 
 // must is acquire where no error is possible but by a mistake in the pool or here.

@@ -9,9 +9,6 @@ import (
 	"vitess.io/vitess/go/pools/smartconnpool"
 )
 
-// maxDials bounds Weir's parallel dials. No peer has such a setting.
-const maxDials = 16
-
 // peer is a pool under test.
 type peer interface {
 	acquire(ctx context.Context) (lease, error)
@@ -63,8 +60,17 @@ func (s *server) connect(ctx context.Context) (*conn, error) {
 type weirPeer struct{ *pool.Pool[*conn] }
 
 func openWeir(s *server, most int) peer {
+	return openWeirWith(pool.Queue{}, s, most)
+}
+
+// openShedding is Weir with the setting for overload, which no peer has.
+func openShedding(s *server, most int) peer {
+	return openWeirWith(pool.Queue{Adaptive: true}, s, most)
+}
+
+func openWeirWith(queue pool.Queue, s *server, most int) peer {
 	cfg := pool.DefaultConfig()
-	cfg.Max, cfg.MaxDials = most, maxDials
+	cfg.Max, cfg.Queue = most, queue
 	p, err := pool.New(cfg, pool.Hooks[*conn]{Dial: s.connect, Close: (*conn).Close})
 	if err != nil {
 		panic(err)

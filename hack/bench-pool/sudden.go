@@ -93,6 +93,14 @@ func overload(e entrant) []float64 {
 	return []float64{float64(served.Load()) / span.Seconds(), quantile(all, 0.99)}
 }
 
+// overloadShedding is overload where Weir may shed load. The peers do as before.
+func overloadShedding(e entrant) []float64 {
+	if e.name == "weir" {
+		e.open = openShedding
+	}
+	return overload(e)
+}
+
 // failover is 64 connections, all lent, that break at once while 64 other clients wait, who stay, with queries of 10 ms,
 // where a dial takes 30 ms. It tells how many dials the new server saw at once, and how long the last of those clients
 // waited from the break on.
