@@ -1,5 +1,7 @@
 package pool
 
+import "slices"
+
 // sweep does what time asks for: once a tick. The caller serves.
 func (p *Pool[C]) sweep() {
 	second := p.look()
@@ -38,16 +40,17 @@ func (p *Pool[C]) closeOld() {
 	if p.cfg.Lifetime <= 0 {
 		return
 	}
-	young := p.idle[:0]
 	for _, e := range p.idle {
 		if e.expired() {
 			p.shut(e, ByLifetime)
-		} else {
-			young = append(young, e)
 		}
 	}
-	clear(p.idle[len(young):])
-	p.idle = young
+	p.prune()
+}
+
+// prune takes off the idle stack what is idle no more.
+func (p *Pool[C]) prune() {
+	p.idle = slices.DeleteFunc(p.idle, func(e *entry[C]) bool { return e.state != idle })
 }
 
 // shrink closes and calls off what is above the limits, except what is lent: that is closed when it comes back. The caller serves.

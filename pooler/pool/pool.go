@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -294,4 +295,29 @@ func (p *Pool[C]) Retire() {
 	}
 	p.calm()
 	p.serve()
+}
+
+// DiscardIdle closes the idle connections that are broken, as Lease.Discard does with lent ones, and tells how many. They
+// are not lent for it. What broken says of a connection must stay true; it is called without locks.
+func (p *Pool[C]) DiscardIdle(broken func(C) bool) (n int) {
+	g := p.group
+	g.mu.Lock()
+	found := slices.Clone(p.idle)
+	g.unlock()
+	found = slices.DeleteFunc(found, func(e *entry[C]) bool { return !broken(e.conn) })
+	if len(found) == 0 {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.unlock()
+	g.clock()
+	for _, e := range found {
+		if e.state == idle { // still, or again
+			p.shut(e, Broken)
+			n++
+		}
+	}
+	p.prune()
+	p.serve()
+	return n
 }

@@ -154,7 +154,7 @@ func (p *Pool[C]) prepared(e *entry[C], err error) {
 	g.unlock()
 }
 
-// shut begins the end of e, which comes from anywhere but the stack. The caller serves.
+// shut begins the end of e. The caller takes it off the stack, if it is there, and serves.
 func (p *Pool[C]) shut(e *entry[C], why Reason) {
 	p.move(e, closing)
 	e.reason = why

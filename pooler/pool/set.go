@@ -72,6 +72,17 @@ func (s *Set[K, C]) TryAcquire(key K, opts ...Option) (Lease[C], bool) {
 	return Lease[C]{}, false
 }
 
+// DiscardIdle is Pool.DiscardIdle for a key.
+func (s *Set[K, C]) DiscardIdle(key K, broken func(C) bool) int {
+	s.group.mu.Lock()
+	p := s.pools[key]
+	s.group.unlock()
+	if p == nil {
+		return 0
+	}
+	return p.DiscardIdle(broken)
+}
+
 // lock returns the pool of key, made if need be, with the group locked.
 func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
 	g := s.group

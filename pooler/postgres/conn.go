@@ -259,21 +259,7 @@ func (c *conn) giveBack(lease pool.Lease[*conn]) {
 
 // bury takes the dead out of a key's idle connections, so that their places are free.
 func (e *Engine) bury(k key) {
-	var alive []pool.Lease[*conn]
-	for {
-		lease, ok := e.servers.TryAcquire(k)
-		if !ok {
-			break
-		}
-		if lease.Conn().broken.Load() {
-			lease.Discard(nil)
-			continue
-		}
-		alive = append(alive, lease)
-	}
-	for i := range alive {
-		alive[len(alive)-1-i].Release()
-	}
+	e.servers.DiscardIdle(k, func(c *conn) bool { return c.broken.Load() })
 }
 
 // background runs f in a goroutine that Close waits for.
