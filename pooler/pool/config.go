@@ -12,7 +12,7 @@ const Unlimited = -1
 const (
 	defaultCheckAfter  = time.Second
 	defaultDialTimeout = 10 * time.Second
-	defaultMaxDials    = 8
+	defaultMaxDials    = 32
 	largest            = 1_000_000 // no server takes more; larger numbers are mistakes
 )
 
@@ -41,7 +41,7 @@ type Config struct {
 	CheckAfter  time.Duration // a connection idle for longer is checked before it is lent; 0: 1 s, < 0: never
 	Keepalive   time.Duration // an idle connection is checked this often, spread out, and is not lent meanwhile; <= 0: never
 	DialTimeout time.Duration // for one dial with its handshake, one check, one reset; 0: 10 s
-	MaxDials    int           // parallel dials at most, fewer at first and after failures; 0: 8
+	MaxDials    int           // parallel dials at most, fewer after a failure; 0: 32
 
 	// A lease held for longer than LeakAfter is reported once, as the Event Leaked that tells where it was acquired. <= 0: never.
 	// Otherwise each Acquire notes its callers, which costs about a microsecond and an allocation.

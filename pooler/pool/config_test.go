@@ -64,7 +64,7 @@ func TestTheZeroConfigMeansWhatItsFieldsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close(context.Background())
-	if c := p.Config(); c.CheckAfter != time.Second || c.DialTimeout != 10*time.Second || c.MaxDials != 8 {
+	if c := p.Config(); c.CheckAfter != time.Second || c.DialTimeout != 10*time.Second || c.MaxDials != 32 {
 		t.Errorf("%+v", c)
 	}
 	if _, err := p.Acquire(context.Background()); !errors.Is(err, pool.ErrQueueFull) {

@@ -7,14 +7,13 @@ import (
 )
 
 const (
-	firstWindow = 4 // parallel dials of a pool that has not dialed yet
-	firstRetry  = 100 * time.Millisecond
-	lastRetry   = 5 * time.Second
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
 )
 
 // dials is what a pool knows from its dials so far.
 type dials struct {
-	window   int           // parallel dials that the server is known to take
+	window   int           // parallel dials that the server is thought to take, if that is less than Config.MaxDials
 	fails    int           // in a row
 	err      error         // the last failure
 	failedAt time.Duration // of err, on the group's clock
@@ -119,7 +118,9 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	p.calm()
 	p.size.sawDial(took)
 	p.dials.fails = 0
-	p.dials.window = min(p.dials.window+1, p.cfg.MaxDials)
+	if p.dials.window < p.cfg.MaxDials {
+		p.dials.window++
+	}
 	p.dials.failing = time.Time{}
 	e.born = p.group.now
 	e.setExpiry()

@@ -38,8 +38,10 @@
 //   - The deadline of a waiter is compared with the clock at hand-off: nothing is lent to who has given up.
 //   - Times that decide about idle connections come from a clock read once per tick (a quarter of a second), because
 //     reading the clock costs more than the rest of an Acquire.
-//   - Parallel dials are bounded by a window: 4 at first, one more after each success up to Config.MaxDials, one after
-//     a failure; retries back off from 100 ms to 5 s.
+//   - At most Config.MaxDials run side by side; after a failure one, and one more after each success. Retries back off from
+//     100 ms to 5 s. A slower start spares no server: a PostgreSQL on two CPUs opened 64 connections in 110 ms by 8, 16, 32 or
+//     64 at a time, with the same effect on the queries of others; and one that is 20 ms away needed 430 ms by 4 at a
+//     time, 145 ms by 16.
 //   - A dial is not begun for a client whom a connection will reach sooner that others are about to release, by the rate
 //     of the last releases and the mean time of a dial; hope ends after that time. Config.Eager does without.
 //   - Open follows demand between Min and Max: recent peaks keep a stock ready, a server that refuses connections sets a

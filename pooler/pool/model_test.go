@@ -47,7 +47,7 @@ type modelClient struct {
 }
 
 func newModel(cfg pool.Config) *model {
-	return &model{cfg: cfg, window: 4, lent: map[int]int{}, gens: map[int]int{}, shut: map[int]bool{}, tags: map[int]uint64{}}
+	return &model{cfg: cfg, window: cfg.MaxDials, lent: map[int]int{}, gens: map[int]int{}, shut: map[int]bool{}, tags: map[int]uint64{}}
 }
 
 func (m *model) held() int { return len(m.idle) + len(m.lent) + m.dialing }
@@ -454,6 +454,7 @@ func TestAPoolDoesWhatTheModelDoes(t *testing.T) {
 			w := &world{manual: true, tag: -1}
 			cfg := eternal(4)
 			cfg.Eager = true // the model has no clock to hope by
+			cfg.MaxDials = 3
 			p, err := pool.New(cfg, pool.Hooks[*conn]{
 				Dial: w.dial, Close: w.close, Final: func(err error) bool { return err == errFinal },
 			})

@@ -63,7 +63,7 @@ func (g *group[C]) add(cfg Config, hooks Hooks[C], limit int) *Pool[C] {
 		done:  make(chan struct{}),
 		used:  g.clock(),
 	}
-	p.dials.window = firstWindow
+	p.dials.window = math.MaxInt
 	g.pools = append(g.pools, p)
 	p.serve()
 	return p
