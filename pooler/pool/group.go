@@ -24,7 +24,6 @@ type group[C any] struct {
 	waiting int        // clients, in all pools
 	grants  uint64     // places given so far
 	outbox  *waiter[C] // clients to be told when the lock is given up, the newest first
-	handed  bool       // a blocked client was woken since the lock was taken
 	waiters sync.Pool
 
 	past  Stats // what forgotten pools have counted
@@ -42,25 +41,28 @@ func (g *group[C]) clock() time.Duration {
 	return g.now
 }
 
-// unlock gives the lock up, then tells those of the outbox. It reports whether a blocked client was woken.
+// unlock gives the lock up, then tells those of the outbox. It reports whether a blocked client was woken. Woken under the
+// lock it would queue for the CPU behind those who wait for the lock.
 func (g *group[C]) unlock() (handed bool) {
 	g.check()
-	handed, g.handed = g.handed, false
 	out := g.outbox
-	if out == nil {
-		g.mu.Unlock()
-		return handed
-	}
 	g.outbox = nil
 	g.mu.Unlock()
-
+	if out == nil {
+		return false
+	}
 	var first *waiter[C]
 	for out != nil { // oldest first
 		out, out.next, first = out.next, first, out
 	}
 	for w := first; w != nil; w = first {
 		first = w.next
-		deliver, l, err := w.deliver, w.lease, w.err
+		if w.deliver == nil {
+			handed = true
+			w.ready <- struct{}{} // has room: a waiter is answered once
+			continue
+		}
+		deliver, l, err := w.deliver, w.lease, w.failure()
 		g.recycle(w)
 		deliver(l, err)
 	}

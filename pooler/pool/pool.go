@@ -90,7 +90,7 @@ func (p *Pool[C]) refuse(cause error) error {
 	p.group.clock()
 	err := p.waitError(0, p.queue.len, cause)
 	p.group.unlock()
-	return err
+	return &err
 }
 
 // acquire is Acquire with the lock held, which it gives up. No foreign code runs meanwhile, not even ctx's.
@@ -112,36 +112,39 @@ func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time, want want) (L
 
 // await blocks until w is answered or ctx is done.
 func (p *Pool[C]) await(ctx context.Context, w *waiter[C]) (Lease[C], error) {
-	g := p.group
-	select {
-	case <-w.ready:
-	case <-ctx.Done():
-		if err := p.giveUp(ctx, w); err != nil {
-			g.recycle(w)
-			return Lease[C]{}, err
+	if done := ctx.Done(); done == nil {
+		<-w.ready
+	} else {
+		select {
+		case <-w.ready:
+		case <-done:
+			if !p.giveUp(ctx, w) {
+				<-w.ready // it was answered before it could leave
+			}
 		}
-		<-w.ready // it was answered before it could leave
 	}
-	l, err, since := w.lease, w.err, w.since
-	g.recycle(w)
+	l, err, since := w.lease, w.failure(), w.since
+	p.group.recycle(w)
 	if err == nil && ctx.Err() != nil {
 		return Lease[C]{}, p.takeBack(ctx, l, since)
 	}
 	return l, err
 }
 
-// giveUp takes w out of the queue because ctx is done; nil if it was answered before.
-func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) error {
+// giveUp takes w out of the queue because ctx is done; false if it was answered before.
+func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) bool {
 	g, cause := p.group, context.Cause(ctx)
 	g.mu.Lock()
 	defer g.unlock()
 	if !w.queued {
-		return nil
+		return false
 	}
-	err := p.waitError(g.clock()-w.since, p.queue.ahead(w), cause)
+	w.late = p.waitError(g.clock()-w.since, p.queue.ahead(w), cause)
 	p.leave(w)
-	p.serve()
-	return err
+	if p.queue.len == 0 {
+		p.serve() // of those behind it none is nearer to a connection than before
+	}
+	return true
 }
 
 // takeBack undoes a lease that was given to a client whose ctx was done by the time it woke.
@@ -154,7 +157,7 @@ func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration)
 		p.stat.Acquired--
 		p.settle(l.entry)
 	}
-	return err
+	return &err
 }
 
 // AcquireFunc is Acquire for event-driven callers: deliver is called once, with a lease or an error, never with the pool

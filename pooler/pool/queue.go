@@ -26,6 +26,7 @@ type waiter[C any] struct {
 	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
 	lease Lease[C]
 	err   error
+	late  WaitError // instead of err, if its Err is set: to be copied without the lock, as that allocates
 }
 
 // newWaiter takes a waiter from those used before, or makes one. The caches are per group, not of the package: the
@@ -47,8 +48,17 @@ func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time, want want) *waiter[
 
 // recycle gives a waiter back that is in no queue and whose answer was read.
 func (g *group[C]) recycle(w *waiter[C]) {
-	w.deliver, w.lease, w.err, w.next, w.site = nil, Lease[C]{}, nil, nil, nil
+	w.deliver, w.lease, w.err, w.late, w.next, w.site = nil, Lease[C]{}, nil, WaitError{}, nil, nil
 	g.waiters.Put(w)
+}
+
+// failure is the error that the client of w is told, nil with a lease.
+func (w *waiter[C]) failure() error {
+	if w.late.Err == nil {
+		return w.err
+	}
+	late := w.late
+	return &late
 }
 
 // enter puts w in the queue, or refuses it.
@@ -101,17 +111,11 @@ func (p *Pool[C]) leave(w *waiter[C]) {
 
 // answer tells the client of w, which has left the queue, its lease or err.
 func (p *Pool[C]) answer(w *waiter[C], l Lease[C], err error) {
-	g := p.group
 	w.lease, w.err = l, err
-	if w.deliver == nil {
-		w.ready <- struct{}{} // has room: a waiter is answered once
-		g.handed = true
-		return
-	}
-	if w.timer != nil {
+	if w.deliver != nil && w.timer != nil {
 		w.timer.Stop()
 	}
-	w.next, g.outbox = g.outbox, w
+	w.next, p.group.outbox = p.group.outbox, w
 }
 
 // give lends e to w.
@@ -130,8 +134,8 @@ func (p *Pool[C]) fail(w *waiter[C], err error) {
 
 // timeout answers w with a WaitError.
 func (p *Pool[C]) timeout(w *waiter[C]) {
-	err := p.waitError(p.group.now-w.since, p.queue.ahead(w), context.DeadlineExceeded)
-	p.fail(w, err)
+	w.late = p.waitError(p.group.now-w.since, p.queue.ahead(w), context.DeadlineExceeded)
+	p.fail(w, nil)
 }
 
 // next is the client that may be given a connection now, the oldest of the class whose turn it is, still queued; nil if there is none. Those whose time
@@ -155,9 +159,9 @@ func (p *Pool[C]) next() *waiter[C] {
 }
 
 // waitError explains a wait that ended without a connection, and counts it.
-func (p *Pool[C]) waitError(waited time.Duration, ahead int, cause error) *WaitError {
+func (p *Pool[C]) waitError(waited time.Duration, ahead int, cause error) WaitError {
 	p.stat.TimedOut++
-	err := &WaitError{Waited: waited, Ahead: ahead, Counts: p.brief(), Err: cause}
+	err := WaitError{Waited: waited, Ahead: ahead, Counts: p.brief(), Err: cause}
 	if p.dials.err != nil && (p.dials.fails > 0 || p.group.now-waited <= p.dials.failedAt) {
 		err.Dial, err.Fails = p.dials.err, max(1, p.dials.fails)
 	}
