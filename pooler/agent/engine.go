@@ -50,6 +50,7 @@ type Stats struct {
 type Counters struct {
 	Logins, LoginsFailed, ClientsRefused uint64
 	Queries, Transactions                uint64
+	Parses, ServerParses, Binds          uint64
 	BytesReceived, BytesSent             uint64 // from clients, to clients
 	Acquired, AcquireTimeouts, QueueFull uint64
 	Dialed, DialsFailed, ServersLost     uint64

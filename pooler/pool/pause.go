@@ -33,25 +33,25 @@ func (p *Pool[C]) resume() {
 
 // Pause is Pool.Pause for all pools, those made until Resume included. Its clients wait for as long as their own context or
 // deadline allows.
-func (s *Set[K, C]) Pause() {
-	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
-	s.paused = true
-	for _, p := range s.pools {
-		p.pause()
-	}
-}
+func (s *Set[K, C]) Pause() { s.PauseOnly(func(K) bool { return true }) }
 
 // Resume ends a Pause of the Set, and that of each of its pools.
-func (s *Set[K, C]) Resume() {
+func (s *Set[K, C]) Resume() { s.PauseOnly(func(K) bool { return false }) }
+
+// PauseOnly pauses the pools of the keys that which says yes to, those made later included, and resumes all others. which is
+// called with locks held: it must be quick, and not call the Set.
+func (s *Set[K, C]) PauseOnly(which func(K) bool) {
 	g := s.group
 	g.mu.Lock()
 	defer g.unlock()
 	g.clock()
-	s.paused = false
-	for _, p := range s.pools {
-		p.resume()
+	s.paused = which
+	for key, p := range s.pools {
+		switch yes := which(key); {
+		case yes:
+			p.pause()
+		case p.paused:
+			p.resume()
+		}
 	}
 }

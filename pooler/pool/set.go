@@ -17,8 +17,8 @@ type Set[K comparable, C any] struct {
 	open    func(K) (Config, Hooks[C], error)
 	pools   map[K]*Pool[C] // guarded by the group's lock, like all below
 	limits  map[K]int
-	version uint64 // of what open returns: rises with Configure
-	paused  bool   // pools that are made begin paused
+	version uint64       // of what open returns: rises with Configure
+	paused  func(K) bool // the pools that are paused; nil: none
 	closed  bool
 }
 
@@ -109,10 +109,11 @@ func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
 		if !limited {
 			limit = math.MaxInt
 		}
-		s.pools[key] = g.add(cfg, hooks, limit)
-		if s.paused {
-			s.pools[key].pause()
+		p := g.add(cfg, hooks, limit)
+		if s.paused != nil && s.paused(key) {
+			p.pause()
 		}
+		s.pools[key] = p
 	}
 }
 

@@ -314,6 +314,30 @@ func TestClosingASet(t *testing.T) {
 	})
 }
 
+func TestASetMayBePausedForSomeOfItsKeys(t *testing.T) {
+	bubbleSet(t, 3, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
+		known := ask(of(s, "a"), 0)
+		mustServe(t, known)
+		known.lease.Release()
+		s.PauseOnly(func(key string) bool { return key != "b" })
+		a, b, late := ask(of(s, "a"), 0), ask(of(s, "b"), 0), ask(of(s, "made later"), 0)
+		mustWait(t, a, late)
+		mustServe(t, b)
+		b.lease.Release()
+		s.PauseOnly(func(key string) bool { return key == "b" })
+		synctest.Wait()
+		mustServe(t, a, late)
+		b = ask(of(s, "b"), 0)
+		mustWait(t, b)
+		s.Resume()
+		synctest.Wait()
+		mustServe(t, b)
+		for _, asked := range []*client{a, b, late} {
+			asked.lease.Release()
+		}
+	})
+}
+
 func TestAPausedSetLendsNothingOfNoKey(t *testing.T) {
 	bubbleSet(t, 3, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
 		lent := ask(of(s, "a"), 0)

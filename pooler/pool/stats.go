@@ -161,12 +161,16 @@ func Bounds() []time.Duration {
 
 // Observe counts one duration.
 func (h *Histogram) Observe(d time.Duration) {
-	i := 0
-	if d > firstBound {
-		i = min(bits.Len64(uint64((d-1)/firstBound)), buckets-1)
-	}
-	h.Counts[i]++
+	h.Counts[Bucket(d)]++
 	h.Sum += max(0, d)
+}
+
+// Bucket is which of Histogram.Counts counts d.
+func Bucket(d time.Duration) int {
+	if d <= firstBound {
+		return 0
+	}
+	return min(bits.Len64(uint64((d-1)/firstBound)), buckets-1)
 }
 
 // Merge adds the counts of o.

@@ -55,19 +55,21 @@ func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], er
 func (e *Engine) wait(cl *client, deadline time.Time) (pool.Lease[*conn], error) {
 	ctx, end := context.WithCancelCause(e.ctx)
 	defer end(nil)
-	defer e.hold.endAt(deadline, e.settings.Load().Limits.AcquireTimeout, func() { end(errWaitedLong) })()
+	defer e.hold.endAt(cl.key.database, deadline, e.settings.Load().Limits.AcquireTimeout, func() { end(errWaitedLong) })()
 	cl.mu.Lock()
 	if cl.closing {
 		end(errClosing)
 	}
-	cl.wait = end
+	cl.wait, cl.waiting = end, time.Now()
 	cl.mu.Unlock()
 	unwatch := cl.watch(end)
 	lease, err := e.servers.Acquire(ctx, cl.key)
 	unwatch()
 	cl.mu.Lock()
-	cl.wait = nil
+	waited := time.Since(cl.waiting)
+	cl.wait, cl.waiting = nil, time.Time{}
 	cl.mu.Unlock()
+	cl.traffic.sawWait(waited, err == nil)
 	if errors.Is(err, errWaitedLong) {
 		e.counters.acquireTimeouts.Add(1)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 )
@@ -25,6 +26,12 @@ type client struct {
 	key    key
 	cancel login.CancelKey
 
+	id      uint64 // in the order of coming
+	came    time.Time
+	asked   login.Startup    // from the login on
+	traffic *traffic         // from the login on
+	console *console.Session // the client is at the console; otherwise nil
+
 	out sync.Mutex // the right to write to the client; taken before mu
 
 	mu          sync.Mutex // guards what is below, never held across I/O
@@ -32,8 +39,10 @@ type client struct {
 	established bool                    // logged in
 	conn        *conn                   // lent; nil: none
 	wait        context.CancelCauseFunc // ends the wait for a server connection; nil: none
+	waiting     time.Time               // since when it waits; zero: it does not
 	closing     bool                    // it was told to go
-	pinned      bool                    // counted as such
+	pinned      time.Time               // since when; zero: it is not
+	watched     stopwatch
 	vigil       vigil
 
 	drained atomic.Bool // it is let go when its transaction ends
@@ -43,6 +52,10 @@ var errTerminated = errors.New("the client has said goodbye")
 
 // run serves a client that has logged in until it leaves.
 func (cl *client) run() {
+	if cl.console != nil {
+		cl.command()
+		return
+	}
 	err := cl.talk()
 	cl.leave(errors.Is(err, errTerminated))
 	cl.in.drop()
@@ -110,7 +123,7 @@ func (cl *client) carry(c *conn, in []byte, st session.Step) error {
 // send writes to the server. If it fails the connection's reader sees to the rest: it reads on until the server has ended the
 // connection, whose place is not free before.
 func (cl *client) send(c *conn, forward, inject []byte) {
-	cl.engine.counters.received.Add(uint64(len(forward)))
+	cl.traffic.received.Add(uint64(len(forward)))
 	for _, b := range [...][]byte{forward, inject} {
 		if len(b) == 0 {
 			continue
@@ -133,7 +146,7 @@ func (cl *client) send(c *conn, forward, inject []byte) {
 // write writes to the client; out is locked.
 func (cl *client) write(b []byte) error {
 	n, err := cl.net.Write(b)
-	cl.engine.counters.sent.Add(uint64(n))
+	cl.traffic.sent.Add(uint64(n))
 	return err
 }
 
@@ -182,23 +195,14 @@ func (cl *client) pass(forward, inject []byte) {
 	}
 }
 
-// count adds what the machine has counted to the engine's sums; mu is locked.
+// count adds what the machine has counted to the sums; mu is locked.
 func (cl *client) count() {
-	counts := cl.machine.Take()
-	sums := &cl.engine.counters
-	if counts.Queries > 0 {
-		sums.queries.Add(uint64(counts.Queries))
-	}
-	if counts.Transactions > 0 {
-		sums.transactions.Add(uint64(counts.Transactions))
-	}
-	if counts.Refused > 0 {
-		sums.refused.Add(uint64(counts.Refused))
-	}
-	if reason := cl.machine.Pinned(); reason != session.NotPinned && !cl.pinned {
-		cl.pinned = true
-		sums.pins[reason].Add(1)
-		sums.pinned.Add(1)
+	cl.traffic.count(cl.machine.Take())
+	cl.watched.see(cl.traffic, cl.machine.Phase())
+	if reason := cl.machine.Pinned(); reason != session.NotPinned && cl.pinned.IsZero() {
+		cl.pinned = time.Now()
+		cl.engine.counters.pins[reason].Add(1)
+		cl.engine.counters.pinned.Add(1)
 	}
 }
 
@@ -221,8 +225,8 @@ func (cl *client) leave(polite bool) {
 	busy := cl.machine.Busy()
 	do := cl.machine.Leave(polite)
 	c := cl.detached(do)
-	if cl.pinned {
-		cl.pinned = false
+	if !cl.pinned.IsZero() {
+		cl.pinned = time.Time{}
 		cl.engine.counters.pinned.Add(-1)
 	}
 	cl.mu.Unlock()
@@ -319,6 +323,7 @@ func (cl *client) attach(lease pool.Lease[*conn]) bool {
 		return false
 	}
 	cl.conn = c
+	cl.traffic.assigned.Add(1)
 	cl.machine.Attach(c.machine)
 	return true
 }

@@ -25,13 +25,21 @@ type Config struct {
 	Databases map[string]string // client's name -> server's name; nil: every name, unchanged
 
 	Users      map[string]Credential // who may come in
-	ServerUser *Login                // every server connection logs in as this user; nil: as the client's user
+	Console    Console
+	ServerUser *Login // every server connection logs in as this user; nil: as the client's user
 
 	Limits     Limits
 	Timeouts   Timeouts
 	StopPolicy StopPolicy
 
 	Peers []Peer // the pods that serve the destination; this one may be among them
+}
+
+// Console says who may ask and command the console, which is reached as a database named weir or pgbouncer. If nobody may,
+// these names are those of databases.
+type Console struct {
+	Admins []string // may do everything
+	Stats  []string // may SHOW
 }
 
 // Endpoint is an address of the server.

@@ -30,6 +30,8 @@ const (
 // has the connection lent, or is looked at here. So a connection that dies while idle is known before it is lent.
 type conn struct {
 	engine    *Engine
+	id        uint64 // in the order of opening
+	opened    time.Time
 	key       key
 	net       net.Conn
 	in        inlet // of net
@@ -41,6 +43,7 @@ type conn struct {
 
 	client  atomic.Pointer[client] // who has it lent; changes with the client's lock held, but for its death
 	broken  atomic.Bool            // it must not be lent
+	retired atomic.Bool            // it is closed when it is free, because the console said so
 	ended   chan struct{}          // closed when there is nothing more to read
 	machine *session.Server        // guarded by the client's lock, or by mu if there is none
 

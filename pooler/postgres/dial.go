@@ -100,6 +100,7 @@ func (e *Engine) dial(ctx context.Context, k key) (*conn, error) {
 		return nil, explain(Endpoint{}, k, &missingPassword{k.user})
 	}
 	var last error
+	began := time.Now()
 	for _, at := range s.Endpoints {
 		c, err := e.dialAt(ctx, s, k, at, password)
 		for err != nil && e.quirks.learn(err) {
@@ -107,6 +108,7 @@ func (e *Engine) dial(ctx context.Context, k key) (*conn, error) {
 		}
 		if err == nil {
 			e.welcomes.set(k, c.params)
+			e.traffic.of(k.pair()).dial.observe(time.Since(began), 1)
 			return c, nil
 		}
 		last = explain(at, k, err)
@@ -132,7 +134,7 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		return nil, err
 	}
 	c := &conn{
-		engine: e, key: k, net: l.conn, in: inlet{net: l.conn}, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
+		engine: e, id: e.opened.Add(1), opened: time.Now(), key: k, net: l.conn, in: inlet{net: l.conn}, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
 		cancel: l.machine.CancelKey(), params: l.machine.Params(), ended: make(chan struct{}),
 	}
 	c.machine = session.NewServer(c.params)

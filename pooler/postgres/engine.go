@@ -10,18 +10,21 @@ import (
 
 	"github.com/weir-dev/weir/pooler/podapi"
 	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/console"
 )
 
 const (
-	forgetEvery = time.Minute      // how often unused keys are looked for
+	forgetEvery = console.Period   // how often unused keys are looked for
 	forgetAfter = 10 * time.Minute // how long a key must have been unused; longer if connections may idle for longer
 )
 
 // Options are what does not change while an Engine runs.
 type Options struct {
-	Logger *slog.Logger // nil: slog.Default()
-	Pod    string       // UID of this pod: other pods send it the cancel requests of its clients
-	Secret []byte       // makes the salts that names without an account are shown; the same in all pods; nil: drawn
+	Logger *slog.Logger   // nil: slog.Default()
+	Pod    string         // UID of this pod: other pods send it the cancel requests of its clients
+	Reload func() error   // what the console's RELOAD does; nil: it is refused
+	Quit   func(now bool) // what the console's SHUTDOWN does; nil: it is refused
+	Secret []byte         // makes the salts that names without an account are shown; the same in all pods; nil: drawn
 }
 
 // Engine serves the clients of one PostgreSQL destination. Its methods may be called at any time from any goroutine.
@@ -30,8 +33,12 @@ type Engine struct {
 	pod      string
 	secret   []byte
 	servers  *pool.Set[key, *conn]
-	conns    sync.Map // of *conn: every server connection whose reader runs
+	opened   atomic.Uint64 // server connections, so far
+	conns    sync.Map      // of *conn: every server connection whose reader runs
 	clients  registry
+	console  *console.Console
+	opts     Options
+	traffic  traffics
 	settings atomic.Pointer[settings]
 	apply    sync.Mutex // one Apply at a time, and one change of the limit
 	limit    atomic.Int64
@@ -58,7 +65,7 @@ type Engine struct {
 // New returns an Engine that has no limit yet: clients wait until Apply gives it one.
 func New(opts Options) *Engine {
 	e := &Engine{
-		log: opts.Logger, pod: opts.Pod, secret: opts.Secret,
+		log: opts.Logger, opts: opts, pod: opts.Pod, secret: opts.Secret,
 		cancels: make(chan struct{}, maxCancels), forwards: make(chan struct{}, maxForwards), applied: make(chan struct{}, 1),
 	}
 	if e.log == nil {
@@ -67,6 +74,8 @@ func New(opts Options) *Engine {
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.servers = pool.NewSet(0, e.open)
 	e.clients.init(idOf(e.pod))
+	e.traffic.init()
+	e.console = console.New(source{e})
 	e.settings.Store(&settings{})
 	e.running.Add(3)
 	go e.sweep()
@@ -172,6 +181,7 @@ func (e *Engine) sweep() {
 		case <-tick.C:
 			e.servers.Forget(max(forgetAfter, e.settings.Load().Limits.IdleTimeout))
 			e.welcomes.keep(e.servers)
+			e.console.Tick(time.Now())
 		}
 	}
 }

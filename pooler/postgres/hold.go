@@ -18,12 +18,23 @@ const (
 // longestHold bounds how long a client waits because of a hold, on top of its patience.
 const longestHold = time.Hour
 
-// hold is whether, and since when, clients are held. Its zero value holds nobody.
+// hold is whether clients are held, by the configuration or by the console. Its zero value holds nobody.
 type hold struct {
 	mu     sync.Mutex
 	policy StopPolicy
-	ended  time.Time // of the last one
+	pauses pauses
+	ended  time.Time // of the last hold
 }
+
+// on says whether clients of a database, as the server calls it, are held.
+func (h *hold) on(database string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.holds(database)
+}
+
+// holds is on with the lock held.
+func (h *hold) holds(database string) bool { return h.policy != StopNone || h.pauses.on(database) }
 
 func (h *hold) get() StopPolicy {
 	h.mu.Lock()
@@ -44,11 +55,11 @@ func (h *hold) set(policy StopPolicy) (old StopPolicy) {
 
 // until is when a wait ends that would end at deadline, having begun patience earlier: time on hold does not count, and
 // after a hold clients have all their patience again. It may be later than that by the time it has come.
-func (h *hold) until(deadline time.Time, patience time.Duration) time.Time {
+func (h *hold) until(database string, deadline time.Time, patience time.Duration) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.policy != StopNone: // look again as soon as it may be over
+	case h.holds(database): // look again as soon as it may be over
 		return earlier(time.Now().Add(patience), deadline.Add(longestHold))
 	case h.ended.After(deadline.Add(-patience)):
 		return h.ended.Add(patience)
@@ -65,7 +76,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // endAt calls end when a wait is over that would be at deadline, but for holds. stop calls that off.
-func (h *hold) endAt(deadline time.Time, patience time.Duration, end func()) (stop func()) {
+func (h *hold) endAt(database string, deadline time.Time, patience time.Duration, end func()) (stop func()) {
 	var (
 		mu    sync.Mutex
 		timer *time.Timer
@@ -77,7 +88,7 @@ func (h *hold) endAt(deadline time.Time, patience time.Duration, end func()) (st
 		if done {
 			return
 		}
-		if left := time.Until(h.until(deadline, patience)); left > 0 {
+		if left := time.Until(h.until(database, deadline, patience)); left > 0 {
 			timer.Reset(left)
 			return
 		}
@@ -86,7 +97,7 @@ func (h *hold) endAt(deadline time.Time, patience time.Duration, end func()) (st
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	timer = time.AfterFunc(time.Until(h.until(deadline, patience)), ring)
+	timer = time.AfterFunc(time.Until(h.until(database, deadline, patience)), ring)
 	return func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -98,16 +109,17 @@ func (h *hold) endAt(deadline time.Time, patience time.Duration, end func()) (st
 // holdClients makes the server connections obey a policy. Apply is locked.
 func (e *Engine) holdClients(policy StopPolicy) {
 	old := e.hold.set(policy)
-	if policy == StopNone {
-		if old != StopNone {
-			e.servers.Resume()
-		}
-		return
+	if policy != old {
+		e.obeyHold()
 	}
-	e.servers.Pause()
 	if policy == StopHoldAndDrain && old != StopHoldAndDrain {
 		for _, p := range e.servers.All() {
 			p.Retire()
 		}
 	}
+}
+
+// obeyHold pauses the pools of the databases on hold, and resumes all others.
+func (e *Engine) obeyHold() {
+	e.servers.PauseOnly(func(k key) bool { return e.hold.on(k.database) })
 }

@@ -10,7 +10,7 @@ import (
 // while clients are on hold, it does nothing.
 func (e *Engine) Probe(ctx context.Context) error {
 	s := e.settings.Load()
-	if e.limit.Load() == 0 || e.hold.get() != StopNone {
+	if e.limit.Load() == 0 || e.hold.on(s.probe.database) {
 		return nil
 	}
 	if !s.probes {

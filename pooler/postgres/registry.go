@@ -14,6 +14,7 @@ import (
 type registry struct {
 	mu   sync.Mutex
 	all  map[*client]struct{}
+	last uint64             // id of the client that came last
 	keys map[uint32]*client // by process ID
 	pod  podID
 	gone chan struct{} // closed when the last client has gone; nil: nobody waits for that
@@ -35,6 +36,8 @@ func (r *registry) len() int {
 func (r *registry) add(cl *client) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.last++
+	cl.id = r.last
 	r.all[cl] = struct{}{}
 	return len(r.all)
 }

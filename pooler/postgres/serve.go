@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
@@ -33,7 +34,7 @@ func (e *Engine) Serve(ln net.Listener) error {
 			}
 			continue
 		}
-		cl := &client{engine: e, net: nc}
+		cl := &client{engine: e, net: nc, came: time.Now(), traffic: &e.traffic.other}
 		n := e.clients.add(cl)
 		most := e.settings.Load().Limits.MaxClients
 		if n > most+spareLogins || e.ctx.Err() != nil {
@@ -79,7 +80,7 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 	cl.net.SetDeadline(late)
 	if en.talk() {
 		cl.net.SetDeadline(time.Time{})
-		e.counters.logins.Add(1)
+		en.traffic.logins.Add(1)
 		return true
 	}
 	if en.login.Err() == nil && !time.Now().Before(late) {
@@ -213,7 +214,7 @@ func (p *prefixed) Read(b []byte) (int, error) {
 // lookUp finds the account of the client's user, after what does not need one.
 func (en *entry) lookUp(out []byte) ([]byte, login.Action) {
 	switch {
-	case en.tooMany:
+	case en.tooMany && en.settings.consoleRole(en.login.Startup()) == console.None:
 		en.engine.counters.clientsRefused.Add(1)
 		return en.login.Fail(wire.Fatal(wire.CodeTooManyConnections, textTooMany), out)
 	case en.engine.draining.Load() || en.engine.ctx.Err() != nil:
@@ -234,9 +235,16 @@ func (en *entry) lookUp(out []byte) ([]byte, login.Action) {
 // place finds out what the client shares server connections for, and welcomes it as the server would.
 func (en *entry) place(out []byte) ([]byte, login.Action) {
 	e, s, startup := en.engine, en.settings, en.login.Startup()
+	if s.atConsole(startup) {
+		return en.enterConsole(out)
+	}
 	database, ok := s.database(startup.Database)
 	if !ok {
 		return en.login.Fail(wire.Fatal(wire.CodeUndefinedDatabase, "database \""+startup.Database+"\" does not exist"), out)
+	}
+	if e.hold.refuses(database) {
+		return en.login.Fail(wire.Fatal(wire.CodeNotInPrerequisiteState,
+			"database \""+startup.Database+"\" is not currently accepting connections"), out)
 	}
 	en.key = key{database: database, user: startup.User, params: canonical(startup.Params)}
 	if s.ServerUser != nil {
@@ -258,6 +266,7 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 		mode = session.Lasting
 	}
 	en.mu.Lock()
+	en.asked, en.traffic = startup, e.traffic.of(en.key.pair())
 	en.machine = session.New(mode)
 	en.established = true
 	en.mu.Unlock()

@@ -7,16 +7,14 @@ import (
 	"github.com/weir-dev/weir/pooler/postgres/session"
 )
 
-// counters are the sums of all clients there have been.
+// counters are the sums of all clients there have been, of what is not counted by Pair.
 type counters struct {
-	logins, loginsFailed, clientsRefused atomic.Uint64
-	queries, transactions, refused       atomic.Uint64
-	received, sent                       atomic.Uint64
-	acquireTimeouts, serversLost         atomic.Uint64
-	cancels, cancelsUnknown              atomic.Uint64
-	cancelsFailed, cancelsForwarded      atomic.Uint64
-	stalledBytes                         atomic.Uint64
-	timeouts                             [timeouts]atomic.Uint64
+	loginsFailed, clientsRefused    atomic.Uint64
+	acquireTimeouts, serversLost    atomic.Uint64
+	cancels, cancelsUnknown         atomic.Uint64
+	cancelsFailed, cancelsForwarded atomic.Uint64
+	stalledBytes                    atomic.Uint64
+	timeouts                        [timeouts]atomic.Uint64
 
 	pins   [session.Reasons]atomic.Uint64
 	pinned atomic.Int64
@@ -33,6 +31,9 @@ func (e *Engine) Stats() Stats {
 		Counters: e.counters.load(&p),
 		Wait:     Histogram{Bounds: pool.Bounds(), Counts: p.Wait.Counts[:], Sum: p.Wait.Sum},
 	}
+	for _, t := range e.traffic.list() {
+		t.addTo(&s.Counters)
+	}
 	s.Reachability, s.Fault = e.fault.get()
 	return s
 }
@@ -42,9 +43,7 @@ func (e *Engine) ResetPeaks() { e.servers.ResetPeaks() }
 
 func (c *counters) load(p *pool.Stats) Counters {
 	out := Counters{
-		Logins: c.logins.Load(), LoginsFailed: c.loginsFailed.Load(), ClientsRefused: c.clientsRefused.Load(),
-		Queries: c.queries.Load(), Transactions: c.transactions.Load(), Refused: c.refused.Load(),
-		BytesReceived: c.received.Load(), BytesSent: c.sent.Load(),
+		LoginsFailed: c.loginsFailed.Load(), ClientsRefused: c.clientsRefused.Load(),
 		Acquired: p.Acquired, AcquireTimeouts: c.acquireTimeouts.Load(), QueueFull: p.QueueFull,
 		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
 		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),

@@ -34,6 +34,9 @@ type Counters struct {
 	ClientsRefused uint64 // of them, those that were too many
 	Queries        uint64 // Query, Execute and FunctionCall messages passed on
 	Transactions   uint64 // ends of transactions passed on
+	Parses         uint64 // Parse messages of clients
+	ServerParses   uint64 // Parse messages to servers
+	Binds          uint64 // Bind messages of clients
 	BytesReceived  uint64 // from clients, passed on to the server
 	BytesSent      uint64 // to clients, passed on from the server
 

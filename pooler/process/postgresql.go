@@ -71,6 +71,7 @@ func counters(c postgres.Counters) agent.Counters {
 	return agent.Counters{
 		Logins: c.Logins, LoginsFailed: c.LoginsFailed, ClientsRefused: c.ClientsRefused,
 		Queries: c.Queries, Transactions: c.Transactions, BytesReceived: c.BytesReceived, BytesSent: c.BytesSent,
+		Parses: c.Parses, ServerParses: c.ServerParses, Binds: c.Binds,
 		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
 		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, CancelsForwarded: c.CancelsForwarded, StalledBytes: c.StalledBytes,

@@ -291,10 +291,14 @@ func (s *Session) noteStatement(p wire.Piece) verdict {
 	}
 	switch {
 	case p.Type == wire.TypeBind:
+		s.counts.Binds++
 		return s.owe(bind)
 	case p.Type == wire.TypeDescribe:
 		return s.owe(describe)
-	case named:
+	}
+	s.counts.Parses++
+	s.counts.ServerParses++
+	if named {
 		return s.owe(parseNamed)
 	}
 	if !s.ignoring {

@@ -16,6 +16,9 @@ type Counts struct {
 	Queries      uint32 // Query, Execute and FunctionCall
 	Transactions uint32 // that ended
 	Refused      uint32 // statements that transaction mode cannot keep
+	Parses       uint32 // Parse of the client
+	ServerParses uint32 // Parse to the server
+	Binds        uint32 // Bind of the client
 }
 
 // Session is one client's session. It is not safe for concurrent use: the driver holds its lock around each call, and no

@@ -5,12 +5,13 @@ import "encoding/binary"
 // Text is what builders take as text. It must not hold a zero byte.
 type Text interface{ ~string | ~[]byte }
 
-// begin appends a header whose length finish fills in.
-func begin(dst []byte, typ byte) (_ []byte, at int) {
+// Begin appends a header whose length finish fills in.
+func Begin(dst []byte, typ byte) (_ []byte, at int) {
 	return append(dst, typ, 0, 0, 0, 0), len(dst) + 1
 }
 
-func finish(dst []byte, at int) []byte {
+// Finish fills in the length of the message that began at, with Begin.
+func Finish(dst []byte, at int) []byte {
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at))
 	return dst
 }
@@ -30,7 +31,7 @@ func AppendNoticeResponse(dst []byte, r Report) []byte {
 }
 
 func appendReport(dst []byte, typ byte, r Report) []byte {
-	dst, at := begin(dst, typ)
+	dst, at := Begin(dst, typ)
 	dst = appendText(append(dst, 'S'), r.Severity)
 	dst = appendText(append(dst, 'V'), r.Severity)
 	dst = appendText(append(dst, 'C'), r.Code)
@@ -41,7 +42,7 @@ func appendReport(dst []byte, typ byte, r Report) []byte {
 	if r.Hint != "" {
 		dst = appendText(append(dst, 'H'), r.Hint)
 	}
-	return finish(append(dst, 0), at)
+	return Finish(append(dst, 0), at)
 }
 
 // AppendReadyForQuery appends a ReadyForQuery with a StatusX.
@@ -57,34 +58,34 @@ func AppendCloseComplete(dst []byte) []byte { return append(dst, TypeCloseComple
 
 // AppendParameterStatus appends a ParameterStatus.
 func AppendParameterStatus[N, V Text](dst []byte, name N, value V) []byte {
-	dst, at := begin(dst, TypeParameterStatus)
-	return finish(appendText(appendText(dst, name), value), at)
+	dst, at := Begin(dst, TypeParameterStatus)
+	return Finish(appendText(appendText(dst, name), value), at)
 }
 
 // AppendCommandComplete appends a CommandComplete.
 func AppendCommandComplete[T Text](dst []byte, tag T) []byte {
-	dst, at := begin(dst, TypeCommandComplete)
-	return finish(appendText(dst, tag), at)
+	dst, at := Begin(dst, TypeCommandComplete)
+	return Finish(appendText(dst, tag), at)
 }
 
 // AppendBackendKeyData appends a BackendKeyData. The key has MinCancelKey bytes in
 // protocol 3.0 and up to MaxCancelKey in 3.2.
 func AppendBackendKeyData(dst []byte, pid uint32, key []byte) []byte {
-	dst, at := begin(dst, TypeBackendKeyData)
+	dst, at := Begin(dst, TypeBackendKeyData)
 	dst = binary.BigEndian.AppendUint32(dst, pid)
-	return finish(append(dst, key...), at)
+	return Finish(append(dst, key...), at)
 }
 
 // AppendNegotiateProtocolVersion appends the version the server goes on with and
 // the names of the _pq_. options it does not know.
 func AppendNegotiateProtocolVersion(dst []byte, version Version, unknown []string) []byte {
-	dst, at := begin(dst, TypeNegotiateProtocolVersion)
+	dst, at := Begin(dst, TypeNegotiateProtocolVersion)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(version))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(unknown)))
 	for _, name := range unknown {
 		dst = appendText(dst, name)
 	}
-	return finish(dst, at)
+	return Finish(dst, at)
 }
 
 // AppendAuthenticationOK appends an AuthenticationOk.
@@ -102,12 +103,12 @@ func AppendAuthenticationMD5Password(dst []byte, salt [4]byte) []byte {
 
 // AppendAuthenticationSASL offers SASL mechanisms, the preferred one first.
 func AppendAuthenticationSASL(dst []byte, mechanisms ...string) []byte {
-	dst, at := begin(dst, TypeAuthentication)
+	dst, at := Begin(dst, TypeAuthentication)
 	dst = binary.BigEndian.AppendUint32(dst, AuthSASL)
 	for _, m := range mechanisms {
 		dst = appendText(dst, m)
 	}
-	return finish(append(dst, 0), at)
+	return Finish(append(dst, 0), at)
 }
 
 // AppendAuthenticationSASLContinue appends a SASL challenge.
@@ -121,7 +122,7 @@ func AppendAuthenticationSASLFinal(dst, data []byte) []byte {
 }
 
 func appendAuthentication(dst []byte, request uint32, data []byte) []byte {
-	dst, at := begin(dst, TypeAuthentication)
+	dst, at := Begin(dst, TypeAuthentication)
 	dst = binary.BigEndian.AppendUint32(dst, request)
-	return finish(append(dst, data...), at)
+	return Finish(append(dst, data...), at)
 }

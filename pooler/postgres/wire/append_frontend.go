@@ -4,29 +4,29 @@ import "encoding/binary"
 
 // AppendQuery appends a simple Query.
 func AppendQuery[T Text](dst []byte, sql T) []byte {
-	dst, at := begin(dst, TypeQuery)
-	return finish(appendText(dst, sql), at)
+	dst, at := Begin(dst, TypeQuery)
+	return Finish(appendText(dst, sql), at)
 }
 
 // AppendParse appends a Parse. The oids are those of a ParseMessage: four bytes
 // each, nil for none.
 func AppendParse[N, Q Text](dst []byte, name N, sql Q, oids []byte) []byte {
-	dst, at := begin(dst, TypeParse)
+	dst, at := Begin(dst, TypeParse)
 	dst = appendText(appendText(dst, name), sql)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(oids)/4))
-	return finish(append(dst, oids...), at)
+	return Finish(append(dst, oids...), at)
 }
 
 // AppendClose appends a Close of a TargetStatement or TargetPortal.
 func AppendClose[N Text](dst []byte, target byte, name N) []byte {
-	dst, at := begin(dst, TypeClose)
-	return finish(appendText(append(dst, target), name), at)
+	dst, at := Begin(dst, TypeClose)
+	return Finish(appendText(append(dst, target), name), at)
 }
 
 // AppendDescribe appends a Describe of a TargetStatement or TargetPortal.
 func AppendDescribe[N Text](dst []byte, target byte, name N) []byte {
-	dst, at := begin(dst, TypeDescribe)
-	return finish(appendText(append(dst, target), name), at)
+	dst, at := Begin(dst, TypeDescribe)
+	return Finish(appendText(append(dst, target), name), at)
 }
 
 // AppendSync appends a Sync.
@@ -40,21 +40,21 @@ func AppendTerminate(dst []byte) []byte { return append(dst, TypeTerminate, 0, 0
 
 // AppendPassword appends a PasswordMessage.
 func AppendPassword[T Text](dst []byte, password T) []byte {
-	dst, at := begin(dst, TypePassword)
-	return finish(appendText(dst, password), at)
+	dst, at := Begin(dst, TypePassword)
+	return Finish(appendText(dst, password), at)
 }
 
 // AppendSASLInitialResponse appends the choice of a mechanism and the first
 // message of its exchange.
 func AppendSASLInitialResponse[T Text](dst []byte, mechanism string, data T) []byte {
-	dst, at := begin(dst, TypePassword)
+	dst, at := Begin(dst, TypePassword)
 	dst = appendText(dst, mechanism)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(data)))
-	return finish(append(dst, data...), at)
+	return Finish(append(dst, data...), at)
 }
 
 // AppendSASLResponse appends a further message of a SASL exchange.
 func AppendSASLResponse[T Text](dst []byte, data T) []byte {
-	dst, at := begin(dst, TypePassword)
-	return finish(append(dst, data...), at)
+	dst, at := Begin(dst, TypePassword)
+	return Finish(append(dst, data...), at)
 }

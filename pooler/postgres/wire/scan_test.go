@@ -149,12 +149,12 @@ func conversation() []byte {
 
 // bind returns a Bind with one parameter of size bytes.
 func bind(portal, statement string, size uint32) []byte {
-	b, at := begin(nil, TypeBind)
+	b, at := Begin(nil, TypeBind)
 	b = appendText(appendText(b, portal), statement)
 	b = append(b, 0, 0, 0, 1)
 	b = binary.BigEndian.AppendUint32(b, size)
 	b = append(b, make([]byte, size)...)
-	return finish(append(b, 0, 0), at)
+	return Finish(append(b, 0, 0), at)
 }
 
 // scan feeds in to a scanner, step bytes at a time, as a driver does, and returns

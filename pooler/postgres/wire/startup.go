@@ -86,7 +86,7 @@ func AppendStartup(dst []byte, version Version, user, database string, params []
 	for _, p := range params {
 		dst = appendText(appendText(dst, p.Name), p.Value)
 	}
-	return finish(append(dst, 0), at)
+	return Finish(append(dst, 0), at)
 }
 
 // AppendSSLRequest appends an SSLRequest.

@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-dev/weir/pooler/pool"
+	"github.com/weir-dev/weir/pooler/postgres/session"
+)
+
+const (
+	// maxPairs bounds how many pairs are counted apart. What is beyond is counted together, as Other.
+	maxPairs = 1000
+
+	// timedEvery is how many transactions of a pair there are to one that is timed: reading the clock for each would cost
+	// more than counting them.
+	timedEvery = 16
+)
+
+// Other is the name of the database and of the user of all pairs that are too many to be counted apart.
+const Other = "*"
+
+// Pair is what clients and server connections are counted by: names as the server knows them.
+type Pair struct{ Database, User string }
+
+func (k key) pair() Pair { return Pair{k.database, k.user} }
+
+// traffic counts what passes for one Pair. It only rises.
+type traffic struct {
+	pair Pair
+
+	logins, assigned, waited     atomic.Uint64 // waited: of assigned, those after a wait
+	queries, transactions, begun atomic.Uint64
+	refused, received, sent      atomic.Uint64
+	parses, serverParses, binds  atomic.Uint64
+
+	wait, dial                   histogram // wait: of those who had to
+	queryTimes, transactionTimes histogram // of one in timedEvery transactions, which counts for those it stands for
+}
+
+// traffics are the counts of all pairs that were ever served.
+type traffics struct {
+	mu    sync.Mutex
+	all   map[Pair]*traffic
+	other traffic
+}
+
+func (t *traffics) init() {
+	t.all = make(map[Pair]*traffic)
+	t.other.pair = Pair{Other, Other}
+}
+
+// of returns the counts of a pair that the server is known to have.
+func (t *traffics) of(p Pair) *traffic {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.all[p]
+	if known == nil && len(t.all) >= maxPairs {
+		return &t.other
+	}
+	if known == nil {
+		known = &traffic{pair: p}
+		t.all[p] = known
+	}
+	return known
+}
+
+// list returns the counts of all pairs, sorted, Other at the end if there is one.
+func (t *traffics) list() []*traffic {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := make([]*traffic, 0, len(t.all)+1)
+	for _, one := range t.all {
+		list = append(list, one)
+	}
+	slices.SortFunc(list, func(a, b *traffic) int {
+		if c := strings.Compare(a.pair.Database, b.pair.Database); c != 0 {
+			return c
+		}
+		return strings.Compare(a.pair.User, b.pair.User)
+	})
+	if len(list) == maxPairs {
+		list = append(list, &t.other)
+	}
+	return list
+}
+
+// count adds what a session has counted.
+func (t *traffic) count(c session.Counts) {
+	for _, n := range [...]struct {
+		of *atomic.Uint64
+		n  uint32
+	}{
+		{&t.queries, c.Queries}, {&t.transactions, c.Transactions}, {&t.refused, c.Refused},
+		{&t.parses, c.Parses}, {&t.serverParses, c.ServerParses}, {&t.binds, c.Binds},
+	} {
+		if n.n > 0 {
+			n.of.Add(uint64(n.n))
+		}
+	}
+}
+
+// addTo adds to the sums of all pairs.
+func (t *traffic) addTo(c *Counters) {
+	c.Logins += t.logins.Load()
+	c.Queries += t.queries.Load()
+	c.Transactions += t.transactions.Load()
+	c.Refused += t.refused.Load()
+	c.BytesReceived += t.received.Load()
+	c.BytesSent += t.sent.Load()
+	c.Parses += t.parses.Load()
+	c.ServerParses += t.serverParses.Load()
+	c.Binds += t.binds.Load()
+}
+
+// sawWait counts a wait for a server connection.
+func (t *traffic) sawWait(d time.Duration, served bool) {
+	t.wait.observe(d, 1)
+	if served {
+		t.waited.Add(1)
+	}
+}
+
+// stopwatch times the transactions of one client, of those that are to be timed.
+type stopwatch struct {
+	phase              session.Phase
+	weight             uint64    // how many transactions the one under way stands for; 0: it is not timed
+	transaction, query time.Time // their beginnings
+}
+
+// see notes whose turn it is now. It reads the clock only in a transaction that is timed.
+func (w *stopwatch) see(t *traffic, phase session.Phase) {
+	was := w.phase
+	if phase == was {
+		return
+	}
+	w.phase = phase
+	if was == session.Idle {
+		w.weight = 0
+		if n := t.begun.Add(1); n%timedEvery == 1 {
+			w.weight = min(n, timedEvery)
+		}
+	}
+	if w.weight > 0 {
+		w.read(t, was, phase)
+	}
+}
+
+func (w *stopwatch) read(t *traffic, was, phase session.Phase) {
+	now := time.Now()
+	if was == session.Idle {
+		w.transaction = now
+	}
+	switch session.Running {
+	case phase:
+		w.query = now
+	case was:
+		t.queryTimes.observe(now.Sub(w.query), w.weight)
+	}
+	if phase == session.Idle {
+		t.transactionTimes.observe(now.Sub(w.transaction), w.weight)
+	}
+}
+
+// histogram is a pool.Histogram that many may count in at once.
+type histogram struct {
+	counts [len(pool.Histogram{}.Counts)]atomic.Uint64
+	sum    atomic.Int64
+}
+
+// observe counts one duration as often as weight says.
+func (h *histogram) observe(d time.Duration, weight uint64) {
+	h.counts[pool.Bucket(d)].Add(weight)
+	h.sum.Add(int64(max(0, d)) * int64(weight))
+}
