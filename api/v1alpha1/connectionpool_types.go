@@ -55,6 +55,7 @@ type ConnectionPoolList struct {
 
 // ConnectionPoolSpec is the desired state of a ConnectionPool.
 // +kubebuilder:validation:XValidation:rule="self.destinations.all(d, self.destinations.exists_one(e, (has(e.listenPort) ? e.listenPort : 5432) == (has(d.listenPort) ? d.listenPort : 5432)))",message="listenPort must be unique among destinations; unset it is 5432"
+// +kubebuilder:validation:XValidation:rule="self.destinations.all(d, !has(d.postgresql) || !has(d.postgresql.auth.method) || d.postgresql.auth.method != 'Certificate' || (has(self.listener) && has(self.listener.tls) && self.listener.tls.mode == 'Mutual'))",message="auth.method Certificate needs listener.tls.mode Mutual: otherwise clients show no certificate"
 type ConnectionPoolSpec struct {
 	// replicas is the number of pooler pods. Leave it out of applied manifests when a
 	// HorizontalPodAutoscaler scales the pool, so that the autoscaler owns it.

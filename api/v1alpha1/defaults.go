@@ -89,6 +89,9 @@ func (t ServerTLS) EffectiveMode() ServerTLSMode { return nonZeroOr(t.Mode, Serv
 // EffectivePoolMode says for how long a client keeps a server connection.
 func (p PostgreSQL) EffectivePoolMode() PoolMode { return nonZeroOr(p.PoolMode, PoolModeTransaction) }
 
+// EffectiveMethod is what clients prove who they are with.
+func (a Auth) EffectiveMethod() AuthMethod { return nonZeroOr(a.Method, AuthSCRAM) }
+
 // EffectiveTarget is what the database is called on the server.
 func (d Database) EffectiveTarget() string { return nonZeroOr(d.Target, d.Name) }
 

@@ -3,6 +3,7 @@ package v1alpha1
 // Destination is a database behind the pool.
 // +kubebuilder:validation:XValidation:rule="self.protocol == oldSelf.protocol",message="protocol is immutable; add a destination under a new name instead"
 // +kubebuilder:validation:XValidation:rule="self.protocol != 'PostgreSQL' || has(self.postgresql)",message="postgresql is required when protocol is PostgreSQL"
+// +kubebuilder:validation:XValidation:rule="!has(self.postgresql) || has(self.postgresql.auth.usersSecretRef) || has(self.postgresql.auth.serverUserSecretRef) || (has(self.tls) && has(self.tls.certificateSecretRef))",message="nothing is known that could log in to the database: set auth.serverUserSecretRef, auth.usersSecretRef or tls.certificateSecretRef"
 type Destination struct {
 	// name identifies the destination in the pool; it is also the name of its port in the Service.
 	// +required
@@ -261,19 +262,4 @@ type Database struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
 	Target string `json:"target,omitempty"`
-}
-
-// Auth says who may come in and how server connections log in.
-type Auth struct {
-	// usersSecretRef names a Secret with the users that may come in: either a kubernetes.io/basic-auth Secret with
-	// username and password, or one in which each key is a user and its value the password or a verifier as
-	// PostgreSQL stores it (SCRAM-SHA-256$...). Pods follow its changes without a restart.
-	// +required
-	UsersSecretRef SecretReference `json:"usersSecretRef,omitempty,omitzero"`
-
-	// serverUserSecretRef names a kubernetes.io/basic-auth Secret whose user every server connection logs in as.
-	// Unset means that each client's server connection logs in as the client's own user, which needs its password
-	// and not only a verifier in the users' Secret.
-	// +optional
-	ServerUserSecretRef SecretReference `json:"serverUserSecretRef,omitempty,omitzero"`
 }

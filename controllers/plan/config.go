@@ -68,10 +68,7 @@ func destination(d *v1alpha1.Destination) podapi.Destination {
 func postgreSQL(p v1alpha1.PostgreSQL) *podapi.PostgreSQL {
 	out := &podapi.PostgreSQL{
 		PoolMode: string(p.EffectivePoolMode()),
-		Auth: podapi.Auth{
-			UsersSecret:      p.Auth.UsersSecretRef.Name,
-			ServerUserSecret: p.Auth.ServerUserSecretRef.Name,
-		},
+		Auth:     auth(p.Auth),
 	}
 	for _, d := range p.Databases {
 		out.Databases = append(out.Databases, podapi.Database{Name: d.Name, Target: d.EffectiveTarget()})
@@ -93,6 +90,18 @@ func peers(o *Observation, ledger budget.Ledger) []podapi.Peer {
 	}
 	slices.SortFunc(all, func(a, b podapi.Peer) int { return cmp.Compare(a.UID, b.UID) })
 	return all
+}
+
+func auth(a v1alpha1.Auth) podapi.Auth {
+	out := podapi.Auth{
+		Method:           string(a.EffectiveMethod()),
+		UsersSecret:      a.UsersSecretRef.Name,
+		ServerUserSecret: a.ServerUserSecretRef.Name,
+	}
+	for _, u := range a.CertificateUsers {
+		out.CertificateUsers = append(out.CertificateUsers, podapi.CertificateUser{CommonName: u.CommonName, User: u.User})
+	}
+	return out
 }
 
 // shares are what each pod may use, by UID and destination.

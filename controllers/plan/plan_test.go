@@ -36,6 +36,8 @@ func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 	d.PostgreSQL.PoolMode = v1alpha1.PoolModeSession
 	d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "orders"}, {Name: "old", Target: "archive"}}
 	d.PostgreSQL.Auth.ServerUserSecretRef = secret("server-user")
+	d.PostgreSQL.Auth.Method = v1alpha1.AuthCertificate
+	d.PostgreSQL.Auth.CertificateUsers = []v1alpha1.CertificateUser{{CommonName: "billing.shop", User: "billing"}}
 	s.pool.Spec.Listener.TLS = v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret("tls"), ClientCASecretRef: secret("client-ca")}
 	s.pool.Spec.Rollout.DrainTimeoutSeconds = 90
 	s.rest("no pod")

@@ -200,7 +200,7 @@ func TestAMissingSecretIsAProblemUntilItAppears(t *testing.T) {
 	p.push(c)
 	s := p.agent.State()
 	want := podapi.Problem{Destination: "main", Reason: podapi.ReasonSecretMissing,
-		Message: `Secret "later" is missing or empty: create it with a key per user (value: password or SCRAM verifier)`}
+		Message: `Secret "later" is missing or empty: create it with a key per user (value: a password or SCRAM verifier per line)`}
 	if s.Ready || !slices.Contains(s.Problems, want) || answers(c.Destinations[0].ListenPort) {
 		t.Fatalf("%+v", s)
 	}
@@ -225,7 +225,7 @@ func TestASecretThatChangesIsAppliedWithoutAPush(t *testing.T) {
 	p.write("secrets/users/app", "two")
 	p.agent.look()
 	e := p.engine("main")
-	if len(e.applied) != 2 || e.applied[1].PostgreSQL.Users["app"].Password != "two" {
+	if len(e.applied) != 2 || e.applied[1].PostgreSQL.Users["app"][0] != "two" {
 		t.Fatalf("applied %d times", len(e.applied))
 	}
 	p.write("secrets/users/other", "")
@@ -253,7 +253,7 @@ func TestLimitsAreObeyedEvenWhenTheRestCannotBe(t *testing.T) {
 	p.push(next)
 	e := p.engine("main")
 	last := e.applied[len(e.applied)-1].PostgreSQL
-	if last.Limits.MaxOpen != 4 || last.Endpoints[0].Host != "db" || last.Users["app"].Password != "one" {
+	if last.Limits.MaxOpen != 4 || last.Endpoints[0].Host != "db" || last.Users["app"][0] != "one" {
 		t.Fatalf("applied %+v", last)
 	}
 	if s := p.agent.State(); s.Ledger != 2 || s.Destinations[0].Limit != 4 || len(s.Problems) != 1 || !s.Ready {

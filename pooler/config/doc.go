@@ -12,5 +12,7 @@
 //   - Names of Secrets become paths, so only names that Kubernetes allows get through.
 //   - A destination is rendered whole or not at all. What keeps it from being rendered is a Problem for a person, not an
 //     error: a Secret may appear later.
+//   - Users whose passwords the method of authentication has no use for are left out, and a Problem says so: the others
+//     are served.
 //   - The same Secrets give the same *tls.Config, so that an engine can see by the pointer whether TLS changed.
 package config

@@ -83,6 +83,10 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].postgresql.poolMode: must be Transaction or Session, is ""`:                        first(func(d *podapi.Destination) { d.PostgreSQL.PoolMode = "" }),
 		`destinations[0].postgresql.auth.usersSecret: must be the name of a Secret, is ".."`:                first(func(d *podapi.Destination) { d.PostgreSQL.Auth.UsersSecret = ".." }),
 		`destinations[0].postgresql.auth.serverUserSecret: must be the name of a Secret, is "."`:            first(func(d *podapi.Destination) { d.PostgreSQL.Auth.ServerUserSecret = "." }),
+		`destinations[0].postgresql.auth.method: must be SCRAM or MD5 or Certificate or Trust, is "Peer"`:   first(func(d *podapi.Destination) { d.PostgreSQL.Auth.Method = "Peer" }),
+		`destinations[0].postgresql.auth.certificateUsers[1].user: must be 1 to 128 bytes without a zero byte`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Auth.CertificateUsers = []podapi.CertificateUser{{CommonName: "a", User: "x"}, {CommonName: "a"}}
+		}),
 		`destinations[0].postgresql.databases[0].name: must be 1 to 128 bytes without a zero byte`: first(func(d *podapi.Destination) {
 			d.PostgreSQL.Databases = []podapi.Database{{}}
 		}),

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"time"
 
@@ -65,12 +66,7 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
 	}
-	if users := need(&g, r.secrets.Users, p.Auth.UsersSecret); users != nil {
-		out.Users = users.ByName
-	}
-	if p.Auth.ServerUserSecret != "" {
-		out.ServerUser = need(&g, r.secrets.Login, p.Auth.ServerUserSecret)
-	}
+	r.auth(&g, d, out)
 	complete := !g.incomplete && !listener.incomplete
 	return Destination{Name: d.Name, Protocol: d.Protocol, ListenPort: int(d.ListenPort), PostgreSQL: out}, complete, append(listener.problems, g.problems...)
 }
@@ -103,6 +99,10 @@ type gatherer struct {
 	destination string // empty: what all destinations share
 	incomplete  bool
 	problems    []podapi.Problem
+}
+
+func (g *gatherer) problem(reason, format string, args ...any) {
+	g.problems = append(g.problems, podapi.Problem{Destination: g.destination, Reason: reason, Message: fmt.Sprintf(format, args...)})
 }
 
 // need loads a Secret that the destination cannot do without.

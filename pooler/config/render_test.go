@@ -80,8 +80,8 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		Endpoints:  []postgres.Endpoint{{Host: "db.shop.svc", Port: 5432}},
 		PoolMode:   postgres.Session,
 		Databases:  map[string]string{"orders": "orders_v2", "plain": "plain"},
-		Users:      map[string]postgres.Credential{"app": {Password: "one"}},
-		ServerUser: &postgres.Login{User: "weir", Password: "two"},
+		Users:      map[string]postgres.Passwords{"app": {"one"}},
+		ServerUser: &postgres.Login{User: "weir", Passwords: postgres.Passwords{"two"}},
 		Limits: postgres.Limits{
 			MaxOpen: 10, MinIdle: 1, MaxIdle: 5, MaxWaiting: -1, MaxClients: 7,
 			IdleTimeout: time.Minute, MaxLifetime: time.Hour, AcquireTimeout: 1500 * time.Millisecond,
@@ -113,7 +113,7 @@ func TestWithoutASecretNothingIsRenderedAndAllThatIsMissingIsTold(t *testing.T) 
 		` SecretMissing Secret "client-ca" is missing or empty: create it with the key ca.crt`,
 		`main SecretMissing Secret "server-ca" is missing or empty: create it with the key ca.crt`,
 		`main SecretMissing Secret "server-cert" is missing or empty: create it with the keys tls.crt and tls.key`,
-		`main SecretMissing Secret "orders-users" is missing or empty: create it with a key per user (value: password or SCRAM verifier)`,
+		`main SecretMissing Secret "orders-users" is missing or empty: create it with a key per user (value: a password or SCRAM verifier per line)`,
 		`main SecretMissing Secret "server-user" is missing or empty: create it with the keys username and password`,
 	}
 	if complete || !slices.Equal(got, want) {

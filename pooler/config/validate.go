@@ -152,8 +152,7 @@ func (k *checker) protocol(field string, d podapi.Destination) {
 		names[database.Name] = true
 		k.check(database.Target == "" || identifier(database.Target), at+".target", "must be at most %d bytes without a zero byte", maxIdentifier)
 	}
-	k.secret(field+".auth.usersSecret", p.Auth.UsersSecret)
-	k.optionalSecret(field+".auth.serverUserSecret", p.Auth.ServerUserSecret)
+	k.auth(field+".auth", p.Auth)
 }
 
 func (k *checker) peers(all []podapi.Peer) {

@@ -45,6 +45,14 @@ const (
 	ServerTLSVerifyFull = "VerifyFull"
 )
 
+// Methods of authentication of PostgreSQL's clients (Auth.Method).
+const (
+	AuthSCRAM       = "SCRAM" // also the empty method
+	AuthMD5         = "MD5"
+	AuthCertificate = "Certificate"
+	AuthTrust       = "Trust"
+)
+
 // Unlimited is the value of Share.MaxWaiting for no bound.
 const Unlimited = -1
 
@@ -141,8 +149,16 @@ type Database struct {
 
 // Auth says who may come in and how server connections log in.
 type Auth struct {
-	UsersSecret      string `json:"usersSecret"`                // name -> password or verifier
-	ServerUserSecret string `json:"serverUserSecret,omitempty"` // username and password for every server connection; unset: the client's own user
+	Method           string            `json:"method,omitempty"`
+	UsersSecret      string            `json:"usersSecret,omitempty"`      // name -> passwords or verifiers, one a line; required for AuthSCRAM and AuthMD5
+	CertificateUsers []CertificateUser `json:"certificateUsers,omitempty"` // for AuthCertificate; none: the common name is the user
+	ServerUserSecret string            `json:"serverUserSecret,omitempty"` // username and password for every server connection; unset: the client's own user
+}
+
+// CertificateUser is a user that the holder of a certificate may come in as.
+type CertificateUser struct {
+	CommonName string `json:"commonName"`
+	User       string `json:"user"`
 }
 
 // Share is what one pod may use of one destination.

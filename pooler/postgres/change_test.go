@@ -264,7 +264,7 @@ func TestOtherUsersEndpointsAndModesHoldForNewClients(t *testing.T) {
 		t.Fatalf("the server's port is %d", got)
 	}
 	cfg.Endpoints = []postgres.Endpoint{{Host: two.Host, Port: two.Port}}
-	cfg.Users = map[string]postgres.Credential{"app": cfg.Users["app"]}
+	cfg.Users = map[string]postgres.Passwords{"app": cfg.Users["app"]}
 	f.apply(cfg)
 	if got := one[int](t, old, "SELECT inet_server_port()"); got != two.Port {
 		t.Errorf("after the change the server's port is %d, want %d", got, two.Port)

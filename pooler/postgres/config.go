@@ -24,9 +24,11 @@ type Config struct {
 	PoolMode  PoolMode
 	Databases map[string]string // client's name -> server's name; nil: every name, unchanged
 
-	Users      map[string]Credential // who may come in
+	Auth       Auth
+	Users      map[string]Passwords // who may come in
 	Console    Console
 	ServerUser *Login // every server connection logs in as this user; nil: as the client's user
+	Salt       []byte // makes the salts that names without an account are shown; the same in all pods; nil: drawn
 
 	Limits     Limits
 	Timeouts   Timeouts
@@ -71,15 +73,39 @@ type Timeouts struct {
 	Transaction       time.Duration // a transaction; 0: never
 }
 
-// Credential proves a client: a clear password, or a verifier of the form SCRAM-SHA-256$iterations:salt$stored:server.
-// Only a clear password also logs in to the server.
-type Credential struct {
-	Password string
-	Verifier string
+// Passwords are what one user may log in with, the newest first: clear passwords, verifiers as PostgreSQL stores them
+// (SCRAM-SHA-256$iterations:salt$stored:server), or md5 hashes. At most login.MaxPasswords; verifiers must have the same
+// salt and iteration count.
+//
+// A clear password also logs in to the server. With a verifier the client's own login does, as long as it is the server's
+// own verifier; with an md5 hash, where the server asks for md5.
+type Passwords []string
+
+// Login is a user of the server. Without passwords the server must not ask for one.
+type Login struct {
+	User      string
+	Passwords Passwords
 }
 
-// Login is a user of the server.
-type Login struct{ User, Password string }
+// Auth says how clients prove who they are.
+type Auth struct {
+	Method           AuthMethod
+	CertificateUsers []CertificateUser // for AuthCertificate; nil: the certificate's common name is the user
+}
+
+// AuthMethod is what a client has to prove.
+type AuthMethod int
+
+// Methods of authentication, called as in PostgreSQL's pg_hba.conf.
+const (
+	AuthSCRAM       AuthMethod = iota // a password, by SCRAM-SHA-256; bound to the TLS connection if the client can
+	AuthMD5                           // a password, by SCRAM-SHA-256 if a verifier is stored, otherwise by md5
+	AuthCertificate                   // its certificate, in its common name; for TLSMutual
+	AuthTrust                         // nothing
+)
+
+// CertificateUser is a user that the holder of a certificate may come in as.
+type CertificateUser struct{ CommonName, User string }
 
 // TLSMode towards the server, as in libpq's sslmode.
 type TLSMode int

@@ -95,17 +95,15 @@ func (q *quirks) learn(err error) bool {
 // dial opens a server connection: it tries the endpoints in order, until one lets it in or refuses for good.
 func (e *Engine) dial(ctx context.Context, k key) (*conn, error) {
 	s := e.settings.Load()
-	password := s.password(k.user)
-	if password == nil {
+	known := s.passwords(k.user)
+	passwords := known.list()
+	if len(passwords) == 0 && !s.certifies() && !s.isProbe(k) {
 		return nil, explain(Endpoint{}, k, &missingPassword{k.user})
 	}
 	var last error
 	began := time.Now()
 	for _, at := range s.Endpoints {
-		c, err := e.dialAt(ctx, s, k, at, password)
-		for err != nil && e.quirks.learn(err) {
-			c, err = e.dialAt(ctx, s, k, at, password)
-		}
+		c, err := e.logIn(ctx, s, k, at, known, passwords)
 		if err == nil {
 			e.welcomes.set(k, c.params)
 			e.traffic.of(k.pair()).dial.observe(time.Since(began), 1)
@@ -115,6 +113,28 @@ func (e *Engine) dial(ctx context.Context, k key) (*conn, error) {
 		if final(err) || ctx.Err() != nil {
 			break
 		}
+	}
+	return nil, last
+}
+
+// logIn tries the passwords in turn. Most often there is one.
+func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint, known *logins, passwords []*login.Password) (*conn, error) {
+	if len(passwords) == 0 {
+		passwords = []*login.Password{nil} // the server may not ask
+	}
+	var last error
+	for _, password := range passwords {
+		c, err := e.dialAt(ctx, s, k, at, password)
+		for err != nil && e.quirks.learn(err) {
+			c, err = e.dialAt(ctx, s, k, at, password)
+		}
+		if err == nil && password != nil {
+			known.take(password)
+		}
+		if err == nil || !login.PasswordRefused(err) {
+			return c, err
+		}
+		last = err
 	}
 	return nil, last
 }
@@ -229,7 +249,8 @@ func (l *serverLogin) talk(ctx context.Context) error {
 				return &handshakeError{err}
 			}
 			l.conn = secure
-			out, action = l.machine.TLSEstablished(out)
+			binding := login.EndPointBinding(secure.ConnectionState().PeerCertificates[0])
+			out, action = l.machine.TLSEstablished(login.TLS{Binding: binding}, out)
 			continue
 		case login.Ready:
 			if have > 0 {

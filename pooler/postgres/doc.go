@@ -38,6 +38,9 @@
 //     server does not end it within 10 s, the client is let go.
 //   - On hold (StopPolicy) nobody loses patience: the time does not count, for an hour at most, and when it is over each
 //     client has its whole patience again. A session that is pinned keeps its connection until it is done with it.
+//   - Who may come in, and what then logs in to the server, are two questions. A user of whom only the server's own verifier
+//     is known logs in with what its client has proved, which is kept in memory with the verifier and forgotten with it.
+//     Several passwords are tried in turn, the last that the server took first.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served
@@ -49,7 +52,7 @@
 //	57P05, 25P03, 25P04  the client, its transaction, or both took too long
 //	57P01  the pooler shuts down, between two transactions
 //	57P03  the pooler shuts down, at the login
-//	28000  there is only a verifier for this user and no server user
+//	28000  there is nothing to log in to the server with as this user, and no server user
 //	3D000, 22023, 42704, ...  what the server says for good about the database or the settings that the client named
 //
 // At the login these are FATAL. For a statement of a running session that waited in vain the severity is ERROR and the

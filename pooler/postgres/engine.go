@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weir-dev/weir/pooler/podapi"
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/console"
 )
@@ -24,14 +23,12 @@ type Options struct {
 	Pod    string         // UID of this pod: other pods send it the cancel requests of its clients
 	Reload func() error   // what the console's RELOAD does; nil: it is refused
 	Quit   func(now bool) // what the console's SHUTDOWN does; nil: it is refused
-	Secret []byte         // makes the salts that names without an account are shown; the same in all pods; nil: drawn
 }
 
 // Engine serves the clients of one PostgreSQL destination. Its methods may be called at any time from any goroutine.
 type Engine struct {
 	log      *slog.Logger
 	pod      string
-	secret   []byte
 	servers  *pool.Set[key, *conn]
 	opened   atomic.Uint64 // server connections, so far
 	conns    sync.Map      // of *conn: every server connection whose reader runs
@@ -65,7 +62,7 @@ type Engine struct {
 // New returns an Engine that has no limit yet: clients wait until Apply gives it one.
 func New(opts Options) *Engine {
 	e := &Engine{
-		log: opts.Logger, opts: opts, pod: opts.Pod, secret: opts.Secret,
+		log: opts.Logger, opts: opts, pod: opts.Pod,
 		cancels: make(chan struct{}, maxCancels), forwards: make(chan struct{}, maxForwards), applied: make(chan struct{}, 1),
 	}
 	if e.log == nil {
@@ -91,7 +88,7 @@ func (e *Engine) Apply(cfg Config) error {
 	e.apply.Lock()
 	defer e.apply.Unlock()
 	old := e.settings.Load()
-	now, err := newSettings(cfg, old, e.secret)
+	now, err := newSettings(cfg, old)
 	if err != nil {
 		return err
 	}
@@ -160,8 +157,8 @@ func (e *Engine) failed(k key, err error) {
 	}
 	s := e.settings.Load()
 	probe := s.isProbe(k)
-	if f.reason == podapi.ReasonDatabaseMissing && probe && len(s.Databases) == 0 {
-		e.fault.succeeded(true) // it answers; the database was a guess
+	if probe && s.answers(f) {
+		e.fault.succeeded(true)
 		return
 	}
 	if (probe || f.ofServer()) && e.fault.failed(f) {

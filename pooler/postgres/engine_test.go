@@ -30,9 +30,9 @@ func config(db *pgtest.Server) postgres.Config {
 	return postgres.Config{
 		Name:      "main",
 		Endpoints: []postgres.Endpoint{{Host: db.Host, Port: db.Port}},
-		Users: map[string]postgres.Credential{
-			"app":   {Password: "app's secret"},
-			"other": {Password: "other's secret"},
+		Users: map[string]postgres.Passwords{
+			"app":   {"app's secret"},
+			"other": {"other's secret"},
 		},
 		Limits: postgres.Limits{
 			MaxOpen: 4, MaxIdle: 4, MaxWaiting: -1, MaxClients: 1000,
@@ -57,7 +57,7 @@ func startDB(t testing.TB, opts pgtest.Options) *pgtest.Server {
 // serve runs an Engine with this Config on a loopback port.
 func serve(t testing.TB, db *pgtest.Server, cfg postgres.Config) *fixture {
 	t.Helper()
-	e := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)), Secret: []byte("secret")})
+	e := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil))})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (s source) Databases() []console.Database {
 			Paused: paused[target], Disabled: refused[target],
 		}
 		d.Open, _ = s.counted(target)
-		if now.probes && now.probe.database == target {
+		if now.ready && now.probe.database == target {
 			d.MinIdle = now.Limits.MinIdle
 		}
 		if now.ServerUser != nil {

@@ -47,16 +47,12 @@ func tooMany(err error) bool {
 	return ok && server.Code == wire.CodeTooManyConnections
 }
 
-// missingPassword says that there is nothing to log in with as this user; "": as any user.
+// missingPassword says that there is nothing to log in with as this user.
 type missingPassword struct{ user string }
 
 func (m *missingPassword) Error() string {
-	if m.user == "" {
-		return "there is no password to log in to the server with: store a user's password in the users Secret instead of a " +
-			"verifier, or name a Secret with a server user in auth.serverUserSecretRef"
-	}
-	return fmt.Sprintf("there is no password to log in to the server as user %q: store the user's password in the users "+
-		"Secret instead of a verifier, or name a Secret with a server user in auth.serverUserSecretRef", m.user)
+	return fmt.Sprintf("there is no password to log in to the server as user %q: store it in the users Secret, "+
+		"or name a Secret with a server user in auth.serverUserSecretRef", m.user)
 }
 
 // explain says what went wrong with endpoint at, and whose doing it is.

@@ -29,10 +29,7 @@ func refused(t testing.TB, url, code string) string {
 
 func TestWhoMayComeIn(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
-	cfg := config(db)
-	verifier := verifierOf(db, "app")
-	cfg.Users["verified"] = postgres.Credential{Verifier: verifier}
-	f := serve(t, db, cfg)
+	f := serve(t, db, config(db))
 
 	if got := one[string](t, f.connect(), "SELECT current_user::text"); got != "app" {
 		t.Errorf("the server knows the client as %s", got)
@@ -46,12 +43,8 @@ func TestWhoMayComeIn(t *testing.T) {
 	refused(t, f.url("no_such_setting", "1"), "42704")
 	refused(t, f.url("datestyle", "nonsense"), "22023")
 	refused(t, f.url("replication", "database"), "0A000")
-	got := refused(t, f.urlOf("verified", "app's secret", "app"), "28000")
-	if !strings.Contains(got, "serverUserSecretRef") {
-		t.Errorf("a user with a verifier only is told %q", got)
-	}
-	if s := f.Stats(); s.LoginsFailed != 7 || s.Reachability != postgres.Reachable {
-		t.Errorf("%d failed logins, reachable %v; want 7 and True: %v", s.LoginsFailed, s.Reachability, s.Fault)
+	if s := f.Stats(); s.LoginsFailed != 6 || s.Reachability != postgres.Reachable {
+		t.Errorf("%d failed logins, reachable %v; want 6 and True: %v", s.LoginsFailed, s.Reachability, s.Fault)
 	}
 }
 
@@ -68,8 +61,8 @@ func verifierOf(db *pgtest.Server, role string) (verifier string) {
 func TestAVerifierIsEnoughWithAServerUser(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	cfg := config(db)
-	cfg.Users = map[string]postgres.Credential{"someone": {Verifier: verifierOf(db, "app")}}
-	cfg.ServerUser = &postgres.Login{User: "other", Password: "other's secret"}
+	cfg.Users = map[string]postgres.Passwords{"someone": {verifierOf(db, "app")}}
+	cfg.ServerUser = &postgres.Login{User: "other", Passwords: postgres.Passwords{"other's secret"}}
 	cfg.Databases = map[string]string{"shown": "app"}
 	f := serve(t, db, cfg)
 	conn := connect(t, f.urlOf("someone", "app's secret", "shown"))
@@ -105,7 +98,7 @@ func TestAFaultOfTheServerLoginIsNamed(t *testing.T) {
 		says   string
 		code   string
 	}{
-		{"a wrong password", func(c *postgres.Config) { c.Users["app"] = postgres.Credential{Password: "old"} },
+		{"a wrong password", func(c *postgres.Config) { c.Users["app"] = postgres.Passwords{"old"} },
 			podapi.ReasonAuthenticationFailed, `user "app"`, "08001"},
 		{"a missing database", func(c *postgres.Config) { c.Databases = map[string]string{"app": "gone"} },
 			podapi.ReasonDatabaseMissing, `database "gone"`, "3D000"},
@@ -131,7 +124,7 @@ func TestAFaultOfTheServerLoginIsNamed(t *testing.T) {
 			if s.Fault == nil || s.Fault.Reason != c.reason || !strings.Contains(s.Fault.Message, c.says) {
 				t.Fatalf("the fault is %+v, want %s with %q", s.Fault, c.reason, c.says)
 			}
-			password := cfg.Users["app"].Password
+			password := cfg.Users["app"][0]
 			got := refused(t, f.urlOf("app", password, "app"), c.code)
 			t.Logf("the client is told: %s", got)
 			if strings.Contains(s.Fault.Message+got, "secret") {

@@ -27,7 +27,7 @@ func pods(t *testing.T, db *pgtest.Server, cfg postgres.Config, n int) []*fixtur
 		}
 		port = ln.Addr().(*net.TCPAddr).Port
 		e := postgres.New(postgres.Options{
-			Pod: "pod-" + strconv.Itoa(i), Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)), Secret: []byte("secret"),
+			Pod: "pod-" + strconv.Itoa(i), Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)),
 		})
 		cfg.Peers = append(cfg.Peers, postgres.Peer{Pod: "pod-" + strconv.Itoa(i), At: postgres.Endpoint{Host: host, Port: port}})
 		f := &fixture{Engine: e, t: t, db: db, addr: ln.Addr().(*net.TCPAddr)}

@@ -68,14 +68,18 @@ type entry struct {
 	settings *settings
 	tooMany  bool
 	login    *login.Client
-	direct   bool // the first byte has been looked at
+	account  *account // of the client's user; nil: none
+	binding  []byte   // of the TLS connection, see login.TLS
+	direct   bool     // the first byte has been looked at
 }
 
 // admit logs a client in, and reports whether it did.
 func (e *Engine) admit(cl *client, tooMany bool) bool {
 	s := e.settings.Load()
 	en := &entry{client: cl, settings: s, tooMany: tooMany}
-	en.login = login.NewClient(login.ClientConfig{TLS: s.ClientTLS.Policy.loginTLS(), Secret: e.secret})
+	en.login = login.NewClient(login.ClientConfig{
+		TLS: s.ClientTLS.Policy.loginTLS(), Salting: s.salts, AllowMD5: s.Auth.Method == AuthMD5,
+	})
 	late := time.Now().Add(s.Timeouts.Login)
 	cl.net.SetDeadline(late)
 	if en.talk() {
@@ -181,19 +185,23 @@ func (en *entry) directTLS() (done, ok bool) {
 // handshake puts TLS on the client's connection.
 func (en *entry) handshake(over net.Conn, direct bool) bool {
 	secure := tls.Server(over, en.settings.clients)
-	if err := secure.HandshakeContext(en.engine.ctx); err != nil {
+	shown, ctx := watchCertificate(en.engine.ctx)
+	if err := secure.HandshakeContext(ctx); err != nil {
 		en.engine.log.Debug("TLS handshake with a client failed", "client", en.net.RemoteAddr(), "direct", direct, "error", err)
 		return false
 	}
 	en.mu.Lock()
 	en.net = secure
 	en.mu.Unlock()
+	en.binding = shown.binding()
 	return true
 }
 
 func (en *entry) tlsFacts(direct bool) login.TLS {
 	state := en.net.(*tls.Conn).ConnectionState()
-	return login.TLS{Direct: direct, ALPN: state.NegotiatedProtocol, VerifiedClient: len(state.VerifiedChains) > 0}
+	return login.TLS{
+		Direct: direct, ALPN: state.NegotiatedProtocol, VerifiedClient: len(state.VerifiedChains) > 0, Binding: en.binding,
+	}
 }
 
 // prefixed is a connection of which some bytes have been read already.
@@ -220,16 +228,14 @@ func (en *entry) lookUp(out []byte) ([]byte, login.Action) {
 	case en.engine.draining.Load() || en.engine.ctx.Err() != nil:
 		return en.login.Fail(wire.Fatal(wire.CodeCannotConnectNow, "the database system is shutting down"), out)
 	}
-	account := en.settings.accounts[en.login.Startup().User]
-	if account == nil {
-		return en.login.SetUser(false, login.Credential{}, out)
+	en.account = en.settings.accounts[en.login.Startup().User]
+	switch method := en.settings.Auth.Method; {
+	case method == AuthTrust && !en.settings.atConsole(en.login.Startup()): // which shows and stops other people's work
+		return en.login.Accept(out)
+	case method == AuthCertificate:
+		return en.checkCertificate(out)
 	}
-	credential, err := account.credential()
-	if err != nil {
-		en.engine.log.Warn("a user's password cannot be used", "user", en.login.Startup().User, "error", err)
-		return en.login.SetUser(false, login.Credential{}, out)
-	}
-	return en.login.SetUser(true, credential, out)
+	return en.checkPassword(out)
 }
 
 // place finds out what the client shares server connections for, and welcomes it as the server would.
@@ -249,7 +255,7 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	en.key = key{database: database, user: startup.User, params: canonical(startup.Params)}
 	if s.ServerUser != nil {
 		en.key.user = s.ServerUser.User
-	} else if s.accounts[startup.User].password == nil {
+	} else if !en.canLogIn() {
 		return en.login.Fail(wire.Fatal(wire.CodeInvalidAuthorization, (&missingPassword{startup.User}).Error()), out)
 	}
 	en.net.SetDeadline(time.Time{})

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/login"
@@ -19,58 +18,28 @@ import (
 type settings struct {
 	Config
 	accounts map[string]*account
-	server   *login.Password // of ServerUser; nil: none
-	clients  *tls.Config     // towards clients; nil: no TLS
+	salts    login.Salting
+	server   *logins     // of ServerUser; nil: none
+	clients  *tls.Config // towards clients; nil: no TLS
 	peers    map[podID][]Endpoint
-	probe    key // what Probe opens; valid if probes
-	probes   bool
+	probe    key  // what Probe opens
+	ready    bool // there is a password for that
+	guess    bool // nobody is known: its user is a guess
 }
 
-// account is a user who may come in. What is derived from the password is derived once.
-type account struct {
-	Credential
-	credential func() (login.Credential, error) // what the client is checked against
-	password   *login.Password                  // what logs in to the server; nil: there is only a verifier
-}
-
-func newSettings(cfg Config, old *settings, secret []byte) (*settings, error) {
+func newSettings(cfg Config, old *settings) (*settings, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &settings{Config: cfg, accounts: make(map[string]*account, len(cfg.Users))}
+	s := &settings{Config: cfg, salts: cfg.salting()}
 	s.Timeouts.Connect = cmp.Or(cfg.Timeouts.Connect, defaultConnectTimeout)
 	s.Timeouts.Login = cmp.Or(cfg.Timeouts.Login, defaultLoginTimeout)
-	for name, credential := range cfg.Users {
-		if known := old.accounts[name]; known != nil && known.Credential == credential {
-			s.accounts[name] = known
-			continue
-		}
-		s.accounts[name] = newAccount(name, credential, secret)
-	}
-	if u := cfg.ServerUser; u != nil {
-		s.server = login.NewPassword(u.Password)
-		if was := old.ServerUser; was != nil && *was == *u {
-			s.server = old.server // with the keys it has derived
-		}
-	}
+	s.accounts = s.accountsOf(old)
+	s.server = loginsOf(cfg.ServerUser, old.ServerUser, old.server)
 	s.clients = clientTLS(cfg.ClientTLS)
-	s.probe, s.probes = s.probeKey()
+	s.probe, s.guess = s.probeKey()
+	s.ready = len(s.passwords(s.probe.user).list()) > 0 || s.ServerUser != nil
 	return s, nil
-}
-
-func newAccount(name string, c Credential, secret []byte) *account {
-	a := &account{Credential: c}
-	if c.Password != "" {
-		a.password = login.NewPassword(c.Password)
-		a.credential = sync.OnceValues(func() (login.Credential, error) {
-			return login.PasswordCredential(name, c.Password, secret)
-		})
-	} else {
-		a.credential = sync.OnceValues(func() (login.Credential, error) {
-			return login.ParseCredential(name, c.Verifier, secret)
-		})
-	}
-	return a
 }
 
 func (c Config) validate() error {
@@ -90,10 +59,15 @@ func (c Config) validate() error {
 		return errors.New("serverUser: the name of the user is empty")
 	case c.ClientTLS.Policy != TLSDisabled && c.ClientTLS.Config == nil:
 		return errors.New("clientTLS: a certificate is needed unless TLS is disabled")
+	case c.Auth.Method == AuthCertificate && c.ClientTLS.Policy != TLSMutual:
+		return errors.New("auth.method: certificates prove nothing unless clientTLS is mutual")
 	}
-	for name, u := range c.Users {
-		if name == "" || u.Password == "" && u.Verifier == "" {
-			return fmt.Errorf("users: user %q needs a name and a password or a verifier", name)
+	for name, values := range c.Users {
+		if name == "" {
+			return errors.New("users: the name of a user is empty")
+		}
+		if err := login.CheckPasswords(values); err != nil {
+			return fmt.Errorf("users: user %q: %w", name, err)
 		}
 	}
 	return nil
@@ -127,7 +101,7 @@ func (s *settings) pool(k key) pool.Config {
 	cfg.CheckAfter = -1 // the reader of each connection knows whether it is alive
 	cfg.MaxWaiting = l.MaxWaiting
 	cfg.DialTimeout = s.Timeouts.Connect
-	if s.isProbe(k) {
+	if s.isProbe(k) && s.ready {
 		cfg.MinIdle = min(l.MinIdle, cfg.MaxIdle)
 	}
 	return cfg
@@ -142,37 +116,52 @@ func (s *settings) database(name string) (string, bool) {
 	return target, ok
 }
 
-// password returns what logs in as user; nil: nothing.
-func (s *settings) password(user string) *login.Password {
+// passwords are what log in as user; none: nothing is known.
+func (s *settings) passwords(user string) *logins {
 	if s.ServerUser != nil {
 		return s.server
 	}
 	if a := s.accounts[user]; a != nil {
-		return a.password
+		return a.logins
 	}
 	return nil
 }
 
-// probeKey is the login that is most telling: the server's user, or else the first user with a clear password; on the first
-// database that is declared, or else postgres.
-func (s *settings) probeKey() (key, bool) {
+// certifies says that server connections show a certificate, which may be all that the server asks for.
+func (s *settings) certifies() bool {
+	c := s.ServerTLS.Config
+	return s.ServerTLS.Mode != Disable && c != nil && (c.GetClientCertificate != nil || len(c.Certificates) > 0)
+}
+
+// probeKey is the login that is most telling: the server's user, or else the first user with a password, or else the first
+// user, or else a guess; on the first database that is declared, or else postgres.
+func (s *settings) probeKey() (_ key, guess bool) {
 	k := key{database: "postgres"}
 	if len(s.Databases) > 0 {
 		k.database = s.Databases[slices.Min(slices.Collect(maps.Keys(s.Databases)))]
 	}
 	if s.ServerUser != nil {
 		k.user = s.ServerUser.User
-		return k, true
+		return k, false
 	}
+	var known, able []string
 	for name, a := range s.accounts {
-		if a.password != nil && (k.user == "" || name < k.user) {
-			k.user = name
+		known = append(known, name)
+		if len(a.logins.stored) > 0 {
+			able = append(able, name)
 		}
 	}
-	return k, k.user != ""
+	for _, names := range [][]string{able, known} {
+		if len(names) > 0 {
+			k.user = slices.Min(names)
+			return k, false
+		}
+	}
+	k.user = "postgres"
+	return k, true
 }
 
-func (s *settings) isProbe(k key) bool { return s.probes && k == s.probe }
+func (s *settings) isProbe(k key) bool { return k == s.probe }
 
 // key is what a server connection is suitable for: clients of one key may share it.
 type key struct {

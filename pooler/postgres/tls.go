@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,19 +21,75 @@ func demand(base *tls.Config, policy ClientTLSPolicy) *tls.Config {
 	cfg := base.Clone()
 	cfg.NextProtos = []string{login.ALPN}
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
+	cfg.SessionTicketsDisabled = true // as in PostgreSQL: each handshake shows and verifies the certificates of its time
+	cfg.GetCertificate, cfg.Certificates = noting(base), nil
 	if policy == TLSMutual {
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	if choose := base.GetConfigForClient; choose != nil {
 		cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			chosen, err := choose(hello)
-			if chosen == nil || err != nil {
+			other, err := choose(hello)
+			if other == nil || err != nil {
 				return nil, err
 			}
-			return demand(chosen, policy), nil
+			return demand(other, policy), nil
 		}
 	}
 	return cfg
+}
+
+// shownCertificate is the certificate that a handshake has shown.
+type shownCertificate struct{ *tls.Certificate }
+
+type shownKey struct{}
+
+// watchCertificate returns a context for a handshake that notes the certificate it shows: crypto/tls does not tell.
+func watchCertificate(ctx context.Context) (*shownCertificate, context.Context) {
+	shown := &shownCertificate{}
+	return shown, context.WithValue(ctx, shownKey{}, shown)
+}
+
+// noting chooses the certificate as base does, and notes it.
+func noting(base *tls.Config) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := chosen(base, hello)
+		if shown, ok := hello.Context().Value(shownKey{}).(*shownCertificate); ok {
+			shown.Certificate = cert
+		}
+		return cert, err
+	}
+}
+
+func chosen(base *tls.Config, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if base.GetCertificate != nil {
+		if cert, err := base.GetCertificate(hello); cert != nil || err != nil {
+			return cert, err
+		}
+	}
+	for i := range base.Certificates {
+		if hello.SupportsCertificate(&base.Certificates[i]) == nil {
+			return &base.Certificates[i], nil
+		}
+	}
+	if len(base.Certificates) > 0 {
+		return &base.Certificates[0], nil
+	}
+	return nil, errors.New("there is no certificate")
+}
+
+// binding is what SCRAM-SHA-256-PLUS binds to; nil: nothing.
+func (s *shownCertificate) binding() []byte {
+	if s.Certificate == nil {
+		return nil
+	}
+	leaf := s.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(s.Certificate.Certificate[0]); err != nil {
+			return nil
+		}
+	}
+	return login.EndPointBinding(leaf)
 }
 
 // serverTLS is what a handshake with a server demands; like libpq, only VerifyFull looks at the host's name.

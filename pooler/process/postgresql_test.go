@@ -71,7 +71,7 @@ func TestWaitsKeepTheirBounds(t *testing.T) {
 func TestAnEngineObeysALimitAndKnowsNothingOfItsServerYet(t *testing.T) {
 	d := config.Destination{Name: "main", Protocol: "PostgreSQL", PostgreSQL: &postgres.Config{
 		Name: "main", Endpoints: []postgres.Endpoint{{Host: "127.0.0.1", Port: 1}},
-		Users:  map[string]postgres.Credential{"app": {Password: "one"}},
+		Users:  map[string]postgres.Passwords{"app": {"one"}},
 		Limits: postgres.Limits{MaxOpen: 7, MaxIdle: 7, MaxWaiting: -1, MaxClients: 10, AcquireTimeout: time.Second},
 	}}
 	engine, err := newEngine(d, "uid", slog.New(slog.DiscardHandler))

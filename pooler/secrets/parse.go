@@ -37,52 +37,47 @@ func parseUsers(content map[string][]byte) (*Users, error) {
 		}
 		content = map[string][]byte{name: content[keyPassword]}
 	}
-	users := &Users{ByName: make(map[string]postgres.Credential, len(content))}
+	users := &Users{ByName: make(map[string]postgres.Passwords, len(content))}
 	for _, name := range slices.Sorted(maps.Keys(content)) {
-		credential, err := parseCredential(text(content[name]))
-		if err != nil {
+		values := passwords(content[name])
+		if err := login.CheckPasswords(values); err != nil {
 			return nil, fmt.Errorf("user %q: %w", name, err)
 		}
-		users.ByName[name] = credential
+		users.ByName[name] = values
 	}
 	return users, nil
 }
 
-func parseCredential(value string) (postgres.Credential, error) {
-	switch {
-	case value == "":
-		return postgres.Credential{}, errors.New("the password is empty")
-	case strings.ContainsRune(value, 0):
-		return postgres.Credential{}, errors.New("the password holds a zero byte, which PostgreSQL does not allow")
-	case strings.HasPrefix(value, "SCRAM-SHA-256$"):
-		_, err := login.ParseCredential("", value, nil)
-		return postgres.Credential{Verifier: value}, err
-	case len(value) == 35 && strings.HasPrefix(value, "md5"):
-		if _, err := login.ParseCredential("", value, nil); err != nil {
-			return postgres.Credential{}, err
-		}
-	}
-	return postgres.Credential{Password: value}, nil
-}
-
 func parseLogin(content map[string][]byte) (*postgres.Login, error) {
-	for _, key := range []string{keyUsername, keyPassword} {
-		if _, ok := content[key]; !ok {
-			return nil, missingKey(key)
-		}
+	if _, ok := content[keyUsername]; !ok {
+		return nil, missingKey(keyUsername)
 	}
-	user := text(content[keyUsername])
-	if user == "" {
+	l := &postgres.Login{User: text(content[keyUsername])}
+	if l.User == "" {
 		return nil, errors.New("the key username is empty")
 	}
-	credential, err := parseCredential(text(content[keyPassword]))
-	if err != nil {
+	if _, ok := content[keyPassword]; !ok {
+		return l, nil
+	}
+	l.Passwords = passwords(content[keyPassword])
+	if err := login.CheckPasswords(l.Passwords); err != nil {
 		return nil, fmt.Errorf("key password: %w", err)
 	}
-	if credential.Verifier != "" {
+	if slices.ContainsFunc(l.Passwords, login.IsVerifier) {
 		return nil, errors.New("the key password holds a SCRAM verifier, which cannot log in: put the password itself there")
 	}
-	return &postgres.Login{User: user, Password: credential.Password}, nil
+	return l, nil
+}
+
+// passwords are the lines of a value, the newest password first. Empty lines do not count.
+func passwords(value []byte) postgres.Passwords {
+	var all postgres.Passwords
+	for line := range strings.SplitSeq(string(value), "\n") {
+		if line = strings.TrimSuffix(line, "\r"); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
 }
 
 func parseKeyPair(content map[string][]byte) (*tls.Certificate, error) {

@@ -29,7 +29,7 @@ type Store struct {
 
 // Users are who may come in, by name.
 type Users struct {
-	ByName map[string]postgres.Credential
+	ByName map[string]postgres.Passwords
 }
 
 // kept is the last good value of a Secret, and of which content.
@@ -59,15 +59,16 @@ func (s *Store) Digest(names []string) [sha256.Size]byte {
 	return digestOf(all, nil)
 }
 
-// Users reads a Secret of users: either one user in the keys username and password, or a key per user. Each value is a
-// clear password or a SCRAM-SHA-256 verifier; a newline at its end does not belong to it.
+// Users reads a Secret of users: either one user in the keys username and password, or a key per user. Each line of a value
+// is a password that is valid: clear, or a SCRAM-SHA-256 verifier, or an md5 hash.
 // The value is nil when the Secret was never good; with a Problem, it is the last good one.
 func (s *Store) Users(name string) (*Users, *podapi.Problem) {
-	const mend = "create it with a key per user (value: password or SCRAM verifier)"
+	const mend = "create it with a key per user (value: a password or SCRAM verifier per line)"
 	return load(s, s.users, name, mend, parseUsers)
 }
 
-// Login reads a Secret with the keys username and password, which server connections log in with. See Users for the results.
+// Login reads a Secret with the keys username and password, which server connections log in with; the password may be
+// missing. See Users for the results.
 func (s *Store) Login(name string) (*postgres.Login, *podapi.Problem) {
 	const mend = "create it with the keys username and password"
 	return load(s, s.logins, name, mend, parseLogin)

@@ -67,7 +67,9 @@ func TestUsersAreReadFromAKeyEach(t *testing.T) {
 		"a key per user":                                {map[string]string{"app": "one", "report": verifier}, map[string]string{"app": "one", "report": verifier}},
 		"username and password are one user":            {map[string]string{"username": "app\n", "password": "one\n"}, map[string]string{"app": "one"}},
 		"a newline at the end is cut":                   {map[string]string{"app": "one\r\n"}, map[string]string{"app": "one"}},
-		"only the last newline is cut":                  {map[string]string{"app": "one\n\n"}, map[string]string{"app": "one\n"}},
+		"each line is a password":                       {map[string]string{"app": "new\nold\n"}, map[string]string{"app": "new|old"}},
+		"empty lines are none":                          {map[string]string{"app": "\none\r\n\n"}, map[string]string{"app": "one"}},
+		"an md5 hash":                                   {map[string]string{"app": "md5" + strings.Repeat("a", 32)}, map[string]string{"app": "md5" + strings.Repeat("a", 32)}},
 		"a user may be called username":                 {map[string]string{"username": "one"}, map[string]string{"username": "one"}},
 		"a password that is 35 long and begins md5":     {map[string]string{"app": "md5" + strings.Repeat("z", 32)}, map[string]string{"app": "md5" + strings.Repeat("z", 32)}},
 		"other keys beside username and password":       {map[string]string{"username": "app", "password": "one", "host": "db"}, map[string]string{"app": "one"}},
@@ -82,8 +84,8 @@ func TestUsersAreReadFromAKeyEach(t *testing.T) {
 				t.Fatal(problem.Message)
 			}
 			got := map[string]string{}
-			for user, credential := range users.ByName {
-				got[user] = credential.Password + credential.Verifier
+			for user, values := range users.ByName {
+				got[user] = strings.Join(values, "|")
 			}
 			if !maps.Equal(got, test.want) {
 				t.Fatalf("got %q, want %q", got, test.want)
@@ -103,15 +105,17 @@ func TestASecretThatCannotBeUsedSaysWhatToDo(t *testing.T) {
 		reason  string
 		message string
 	}{
-		"users missing":              {users, nil, podapi.ReasonSecretMissing, `Secret "it" is missing or empty: create it with a key per user (value: password or SCRAM verifier)`},
-		"users empty":                {users, map[string]string{}, podapi.ReasonSecretMissing, `Secret "it" is missing or empty: create it with a key per user (value: password or SCRAM verifier)`},
+		"users missing":              {users, nil, podapi.ReasonSecretMissing, `Secret "it" is missing or empty: create it with a key per user (value: a password or SCRAM verifier per line)`},
+		"users empty":                {users, map[string]string{}, podapi.ReasonSecretMissing, `Secret "it" is missing or empty: create it with a key per user (value: a password or SCRAM verifier per line)`},
 		"empty password":             {users, map[string]string{"app": "\n"}, podapi.ReasonSecretInvalid, `Secret "it": user "app": the password is empty`},
 		"zero byte":                  {users, map[string]string{"app": "hush\x00"}, podapi.ReasonSecretInvalid, `Secret "it": user "app": the password holds a zero byte, which PostgreSQL does not allow`},
 		"empty user name":            {users, map[string]string{"username": "\n", "password": "hush"}, podapi.ReasonSecretInvalid, `Secret "it": the key username is empty`},
 		"broken verifier":            {users, map[string]string{"app": "SCRAM-SHA-256$hush"}, podapi.ReasonSecretInvalid, `Secret "it": user "app": the SCRAM verifier has a malformed layout`},
-		"md5 hash":                   {users, map[string]string{"app": "md5" + strings.Repeat("a", 32)}, podapi.ReasonSecretInvalid, `Secret "it": user "app": the password is stored as an md5 hash`},
+		"verifiers of two salts":     {users, map[string]string{"app": verifier + "\n" + strings.Replace(verifier, "c2Fsd", "c2FsZ", 1)}, podapi.ReasonSecretInvalid, `Secret "it": user "app": the verifiers have different salts`},
+		"an md5 hash and a verifier": {users, map[string]string{"app": verifier + "\nmd5" + strings.Repeat("a", 32)}, podapi.ReasonSecretInvalid, `Secret "it": user "app": an md5 hash and a SCRAM verifier are stored for one user`},
+		"five passwords":             {users, map[string]string{"app": "hush1\n2\n3\n4\n5"}, podapi.ReasonSecretInvalid, `Secret "it": user "app": there are 5 passwords: at most 4 may be valid at a time`},
 		"login missing":              {login, nil, podapi.ReasonSecretMissing, `Secret "it" is missing or empty: create it with the keys username and password`},
-		"login without password":     {login, map[string]string{"username": "app"}, podapi.ReasonSecretMissing, `Secret "it" has no key password: create it with the keys username and password`},
+		"login without user":         {login, map[string]string{"password": "hush"}, podapi.ReasonSecretMissing, `Secret "it" has no key username: create it with the keys username and password`},
 		"login with a verifier":      {login, map[string]string{"username": "app", "password": verifier}, podapi.ReasonSecretInvalid, `Secret "it": the key password holds a SCRAM verifier, which cannot log in: put the password itself there`},
 		"certificate missing":        {certificate, nil, podapi.ReasonSecretMissing, `Secret "it" is missing or empty: create it with the keys tls.crt and tls.key`},
 		"certificate without key":    {certificate, map[string]string{"tls.crt": "x"}, podapi.ReasonSecretMissing, `Secret "it" has no key tls.key: create it with the keys tls.crt and tls.key`},
@@ -160,7 +164,7 @@ func TestASecretIsReadAgainWhenTheKubeletSwapsIt(t *testing.T) {
 	if problem != nil || store.Digest(names) == first {
 		t.Fatalf("a swap is seen: %v", problem)
 	}
-	if len(after.ByName) != 1 || after.ByName["app"].Password != "two" {
+	if len(after.ByName) != 1 || after.ByName["app"][0] != "two" {
 		t.Fatalf("after the swap: %d users", len(after.ByName))
 	}
 }
@@ -178,12 +182,12 @@ func TestABadVersionKeepsTheOneBefore(t *testing.T) {
 		if problem == nil || !strings.HasSuffix(problem.Message, "what it held before stays in use") {
 			t.Fatalf("%s: %v", name, problem)
 		}
-		if len(users.ByName) != 1 || users.ByName["app"].Password != "one" {
+		if len(users.ByName) != 1 || users.ByName["app"][0] != "one" {
 			t.Fatalf("%s was applied in part", name)
 		}
 	}
 	m.write("app-users", map[string]string{"app": "three"})
-	if users, problem := store.Users("app-users"); problem != nil || users.ByName["app"].Password != "three" {
+	if users, problem := store.Users("app-users"); problem != nil || users.ByName["app"][0] != "three" {
 		t.Fatalf("mended: %v", problem)
 	}
 }

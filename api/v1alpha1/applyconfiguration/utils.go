@@ -34,6 +34,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=weir.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("Auth"):
 		return &apiv1alpha1.AuthApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateUser"):
+		return &apiv1alpha1.CertificateUserApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConnectionCounts"):
 		return &apiv1alpha1.ConnectionCountsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConnectionPool"):

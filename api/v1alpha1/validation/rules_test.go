@@ -30,6 +30,19 @@ func listenerTLS(t v1alpha1.ListenerTLS) change {
 	return func(p *v1alpha1.ConnectionPool) { p.Spec.Listener.TLS = t }
 }
 
+// auth sets the authentication of the only destination.
+func auth(a v1alpha1.Auth) change {
+	return on(func(d *v1alpha1.Destination) { d.PostgreSQL.Auth = a })
+}
+
+// mutual makes clients show certificates, and then f.
+func mutual(f change) change {
+	return func(p *v1alpha1.ConnectionPool) {
+		p.Spec.Listener.TLS = v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret, ClientCASecretRef: secret}
+		f(p)
+	}
+}
+
 func named(name string) change {
 	return func(p *v1alpha1.ConnectionPool) { p.GenerateName, p.Name = "", name }
 }
@@ -81,6 +94,16 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 	Entry("a certificate for a server that may offer TLS", serverTLS(v1alpha1.ServerTLS{CertificateSecretRef: secret})),
 	Entry("Disabled TLS without a Secret", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSDisabled})),
 	Entry("Mutual TLS with both Secrets", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret, ClientCASecretRef: secret})),
+	Entry("md5", auth(v1alpha1.Auth{Method: v1alpha1.AuthMD5, UsersSecretRef: secret})),
+	Entry("trust without users, where the server's user is known", auth(v1alpha1.Auth{Method: v1alpha1.AuthTrust, ServerUserSecretRef: secret})),
+	Entry("certificates of several users for one holder and several holders of one user", mutual(auth(v1alpha1.Auth{
+		Method: v1alpha1.AuthCertificate, UsersSecretRef: secret,
+		CertificateUsers: []v1alpha1.CertificateUser{{CommonName: "a", User: "x"}, {CommonName: "a", User: "y"}, {CommonName: "b", User: "x"}},
+	}))),
+	Entry("certificates on both sides and no password at all", mutual(on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Auth = v1alpha1.Auth{Method: v1alpha1.AuthCertificate}
+		d.TLS.CertificateSecretRef = secret
+	}))),
 	Entry("a rollout in percent", rollout(percent("100%"), percent("0%"))),
 	Entry("a rollout in numbers", rollout(number(0), number(1))),
 )
@@ -120,6 +143,18 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("a destination without users", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL = v1alpha1.PostgreSQL{PoolMode: v1alpha1.PoolModeSession}
 	}), "postgresql.auth: Required value"),
+	Entry("a method of authentication that is not there", auth(v1alpha1.Auth{Method: "GSSAPI", UsersSecretRef: secret}), "method"),
+	Entry("passwords without users", auth(v1alpha1.Auth{Method: v1alpha1.AuthMD5, ServerUserSecretRef: secret}), "usersSecretRef is required unless method is Certificate or Trust"),
+	Entry("certificates that clients do not show", auth(v1alpha1.Auth{Method: v1alpha1.AuthCertificate, UsersSecretRef: secret}),
+		"auth.method Certificate needs listener.tls.mode Mutual"),
+	Entry("users of certificates that nobody asks for", mutual(auth(v1alpha1.Auth{
+		UsersSecretRef: secret, CertificateUsers: []v1alpha1.CertificateUser{{CommonName: "a", User: "x"}},
+	})), "certificateUsers have an effect only when method is Certificate"),
+	Entry("a certificate's user twice", mutual(auth(v1alpha1.Auth{
+		Method: v1alpha1.AuthCertificate, UsersSecretRef: secret,
+		CertificateUsers: []v1alpha1.CertificateUser{{CommonName: "a", User: "x"}, {CommonName: "a", User: "x"}},
+	})), "Duplicate value"),
+	Entry("nothing that could log in to the database", auth(v1alpha1.Auth{Method: v1alpha1.AuthTrust}), "nothing is known that could log in to the database"),
 	Entry("a destination without endpoints", on(func(d *v1alpha1.Destination) { d.Endpoints = nil }), "endpoints"),
 	Entry("a URL as a host", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "postgres://db" }), "endpoints[0].host"),
 	Entry("port 65536", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Port = 65536 }), "endpoints[0].port"),

@@ -171,7 +171,7 @@ func (g *ground) weir(t *testing.T, s *Script, v variant) (Target, *postgres.Eng
 	cert := g.authority.Issue("localhost")
 	cfg := postgres.Config{
 		Name: "main", Endpoints: []postgres.Endpoint{endpoint},
-		Users:     map[string]postgres.Credential{"app": {Password: password}},
+		Users:     map[string]postgres.Passwords{"app": {password}},
 		ClientTLS: postgres.ClientTLS{Policy: postgres.TLSOptional, Config: &tls.Config{Certificates: []tls.Certificate{cert}}},
 		Limits: postgres.Limits{MaxOpen: v.servers, MaxIdle: v.servers, MaxWaiting: -1, MaxClients: 100,
 			IdleTimeout: time.Hour, AcquireTimeout: 5 * time.Second},
@@ -179,7 +179,7 @@ func (g *ground) weir(t *testing.T, s *Script, v variant) (Target, *postgres.Eng
 	if v.mode == session {
 		cfg.PoolMode = postgres.Session
 	}
-	engine := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Secret: []byte("secret")})
+	engine := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err := engine.Apply(cfg); err != nil {
 		t.Fatal(err)
 	}

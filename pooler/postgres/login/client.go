@@ -27,6 +27,7 @@ type TLS struct {
 	Direct         bool   // it began without an SSLRequest
 	ALPN           string // the protocol agreed on, if any
 	VerifiedClient bool   // the client showed a certificate that was verified
+	Binding        []byte // EndPointBinding of the server's certificate; nil: SCRAM-SHA-256-PLUS cannot be had
 }
 
 // ALPN is the protocol name that direct TLS must agree on.
@@ -40,14 +41,12 @@ func IsDirectTLS(b byte) bool { return b == 0x16 }
 // ClientConfig is what all clients of a listener share.
 type ClientConfig struct {
 	TLS TLSPolicy
-	// Trust lets every user in without a password. Default: no.
-	Trust bool
-	// Secret makes the salts of names without an account, and should be the one that
-	// PasswordCredential had, on all pods. Default: one drawn for this process.
-	Secret []byte
-	// Iterations is the SCRAM iteration count shown for names without an account.
-	// Default: DefaultIterations.
-	Iterations int
+	// Salting is what names without an account are shown; the one that NewCredential
+	// had.
+	Salting Salting
+	// AllowMD5 asks names without an account for an md5 response, as it does those
+	// with a clear password or an md5 hash, see NewCredential.
+	AllowMD5 bool
 	// Rand is where nonces come from. Default: crypto/rand.
 	Rand io.Reader
 }
@@ -77,6 +76,8 @@ type Client struct {
 	startup Startup
 	cancel  CancelKey
 	scram   *scramServer
+	md5     *md5Server
+	proven  *Password
 	err     error
 }
 
@@ -89,6 +90,7 @@ const (
 	clientInSASLChoice // a SASLInitialResponse is next
 	clientInSASLFirst  // the choice came without a message, which is next
 	clientInSASLFinal
+	clientInMD5
 	clientInAdmission
 	clientReady
 	clientCancels
@@ -102,12 +104,6 @@ var clientLoginRules = wire.ClientLoginRules(maxSASLBody)
 
 // NewClient returns a machine for one new connection.
 func NewClient(config ClientConfig) *Client {
-	if len(config.Secret) == 0 {
-		config.Secret = processSecret()
-	}
-	if config.Iterations == 0 {
-		config.Iterations = DefaultIterations
-	}
 	if config.Rand == nil {
 		config.Rand = rand.Reader
 	}
@@ -122,6 +118,11 @@ func (c *Client) CancelKey() CancelKey { return c.cancel }
 
 // Err returns why the machine asked for Close: a *Refusal if the client was told.
 func (c *Client) Err() error { return c.err }
+
+// Proven returns, once the client has logged in with SCRAM, what logs in the same
+// user to a server that stores the verifier that the client was checked against;
+// otherwise nil.
+func (c *Client) Proven() *Password { return c.proven }
 
 // Receive is given all bytes that have come and were not used yet, and appends to
 // out what to send. It returns how many bytes of in it has used and does not keep
@@ -148,7 +149,7 @@ func (c *Client) step(in []byte) (used int, _ Action) {
 	switch c.state {
 	case clientStarting:
 		return c.start(in)
-	case clientInSASLChoice, clientInSASLFirst, clientInSASLFinal:
+	case clientInSASLChoice, clientInSASLFirst, clientInSASLFinal, clientInMD5:
 		return c.authenticate(in)
 	case clientInHandshake:
 		return 0, StartTLS
@@ -196,12 +197,20 @@ func (c *Client) SetUser(found bool, credential Credential, out []byte) ([]byte,
 		return c.flush(), c.drop(errOutOfTurn)
 	}
 	if !found {
-		credential = mockCredential(c.config.Secret, c.startup.User, c.config.Iterations)
+		credential = mockCredential(c.startup.User, c.config.Salting, c.config.AllowMD5)
 	}
-	c.scram = newScramServer(credential, found)
-	c.out = wire.AppendAuthenticationSASL(c.out, scramSHA256)
-	c.state = clientInSASLChoice
-	return c.flush(), Read
+	action := c.ask(found, credential)
+	return c.flush(), action
+}
+
+// Accept answers LookUpUser: the client needs no password.
+func (c *Client) Accept(out []byte) ([]byte, Action) {
+	c.out = out
+	if c.state != clientInLookUp {
+		return c.flush(), c.drop(errOutOfTurn)
+	}
+	action := c.authenticated()
+	return c.flush(), action
 }
 
 // Welcome answers Admit: the client gets the parameters in this order, the key and
@@ -225,8 +234,13 @@ func (c *Client) Welcome(params []wire.Param, key CancelKey, out []byte) ([]byte
 // Fail answers LookUpUser or Admit, or ends the login at any other time: the
 // client gets the report as FATAL.
 func (c *Client) Fail(report wire.Report, out []byte) ([]byte, Action) {
+	return c.Refuse(Refusal{Report: report}, out)
+}
+
+// Refuse is Fail with a reason for the log.
+func (c *Client) Refuse(refusal Refusal, out []byte) ([]byte, Action) {
 	c.out = out
-	action := c.refuse(Refusal{Report: report})
+	action := c.refuse(refusal)
 	return c.flush(), action
 }
 
@@ -245,6 +259,6 @@ func (c *Client) drop(err error) Action {
 	if c.state == clientClosed {
 		return Close // the first reason counts
 	}
-	c.state, c.err, c.scram = clientClosed, err, nil
+	c.state, c.err, c.scram, c.md5, c.proven = clientClosed, err, nil, nil, nil
 	return Close
 }

@@ -92,9 +92,6 @@ func (c *Client) takeStartup(packet []byte, version wire.Version) Action {
 	if c.startup.Database == "" {
 		c.startup.Database = c.startup.User
 	}
-	if c.config.Trust {
-		return c.authenticated()
-	}
 	c.state = clientInLookUp
 	return LookUpUser
 }

@@ -151,12 +151,6 @@ func TestStartup(t *testing.T) {
 			in: wire.AppendCancelRequest(nil, 7, make([]byte, 257)), action: Close},
 		"bytes behind the startup message stay for what comes next": {
 			in: concat(startup(wire.Version30, "user=u"), []byte("p\x00")), action: LookUpUser, left: 2},
-		"trust goes on without asking for the user": {
-			config: ClientConfig{Trust: true}, in: startup(wire.Version30, "user=u"),
-			out: []byte("R\x00\x00\x00\x08\x00\x00\x00\x00"), action: Admit},
-		"trust does not lift the demand for TLS": {
-			config: ClientConfig{Trust: true, TLS: TLSRequired}, in: startup(wire.Version30, "user=u"),
-			out: fatalWith("28000", "this pool accepts encrypted connections only", "", "Connect with sslmode=require or stronger."), action: Close},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := NewClient(c.config)
@@ -322,9 +316,13 @@ func TestATLSHandshakeIsKnownByItsFirstByte(t *testing.T) {
 // admitted returns a machine in Admit.
 func admitted(t *testing.T, version wire.Version) *Client {
 	t.Helper()
-	m := NewClient(ClientConfig{Trust: true})
-	if _, _, action := m.Receive(startup(version, "user=u"), nil); action != Admit {
+	m := NewClient(ClientConfig{})
+	if _, _, action := m.Receive(startup(version, "user=u"), nil); action != LookUpUser {
 		t.Fatal(action)
+	}
+	out, action := m.Accept(nil)
+	if action != Admit || string(out) != "R\x00\x00\x00\x08\x00\x00\x00\x00" {
+		t.Fatalf("%v, sent %q", action, out)
 	}
 	return m
 }
@@ -380,6 +378,7 @@ func TestAFailedDialIsToldAsFatal(t *testing.T) {
 
 func TestADriverOutOfTurnClosesTheConnection(t *testing.T) {
 	for name, call := range map[string]func(*Client) ([]byte, Action){
+		"Accept before a user is known":     func(m *Client) ([]byte, Action) { return m.Accept(nil) },
 		"SetUser before a user is known":    func(m *Client) ([]byte, Action) { return m.SetUser(true, Credential{}, nil) },
 		"Welcome before the authentication": func(m *Client) ([]byte, Action) { return m.Welcome(nil, CancelKey{Secret: make([]byte, 4)}, nil) },
 	} {
@@ -397,12 +396,12 @@ func TestAWaitingMachineRepeatsItsActionAndTakesNothing(t *testing.T) {
 	for want, m := range map[Action]*Client{
 		StartTLS:      NewClient(ClientConfig{TLS: TLSOptional}),
 		LookUpUser:    NewClient(ClientConfig{}),
-		Admit:         NewClient(ClientConfig{Trust: true}),
+		Admit:         admitted(t, wire.Version30),
 		ForwardCancel: NewClient(ClientConfig{}),
 		Close:         NewClient(ClientConfig{}),
 	} {
 		in := map[Action][]byte{
-			StartTLS: sslRequest, LookUpUser: startup(wire.Version30, "user=u"), Admit: startup(wire.Version30, "user=u"),
+			StartTLS: sslRequest, LookUpUser: startup(wire.Version30, "user=u"), Admit: nil,
 			ForwardCancel: wire.AppendCancelRequest(nil, 1, []byte("1234")), Close: []byte("GET /"),
 		}[want]
 		if _, _, action := m.Receive(in, nil); action != want {

@@ -7,8 +7,8 @@
 //	startup ─────────────> [StartTLS] ──────────────────────┐
 //	  │ ^─────────────────────────────────────────────────────┘
 //	  ├─ CancelRequest ─────────> [ForwardCancel]
-//	  └─ StartupMessage ────────> [LookUpUser] ── SetUser ──> SCRAM-SHA-256
-//	                                                              │
+//	  └─ StartupMessage ────────> [LookUpUser] ── SetUser ──> SCRAM-SHA-256, or md5
+//	                                   └── Accept ────────────────┐   │
 //	                 [Ready] <── Welcome ── [Admit] <── AuthenticationOk
 //
 // Server plays the client towards PostgreSQL: SSLRequest, StartupMessage, the
@@ -29,11 +29,22 @@
 //     stable as those.
 //   - A clear password becomes a verifier when it is read; a Credential never holds
 //     more than a verifier.
-//   - Only SCRAM-SHA-256 is offered. Channel binding (SCRAM-SHA-256-PLUS) is not, so
-//     a client that says it could have used it ('y') is right and is let in.
+//   - Several passwords of a user may be valid. A client is shown one salt before it
+//     proves anything, so clear ones get the salt of the verifier beside them, and
+//     two verifiers must have the same.
+//   - A client's proof shows its ClientKey, which is all that it takes to log in to
+//     a server that stores the same verifier (Client.Proven). The password itself is
+//     never known, and a verifier made anew of the same password is another one.
+//   - Over TLS SCRAM-SHA-256-PLUS is offered, and taken where a server offers it
+//     (tls-server-end-point, the one kind that PostgreSQL knows). A client that could
+//     bind and was told that it was not offered ('y') was lied to and is refused; a
+//     server that offers PLUS without TLS is not believed.
+//   - md5 is spoken with clients only where it is allowed. Then a name without an
+//     account gets md5, too, and can be told from a user with a SCRAM verifier, as in
+//     PostgreSQL.
 //   - The texts are PostgreSQL's wherever PostgreSQL has one.
-//   - The side of PostgreSQL's clients of SCRAM is written here, not taken from the
-//     library that does the other side: the derived keys outlive one exchange (they
-//     cost thousands of hashes, and each server connection logs in anew), and the
-//     iteration count a server asks for is checked before it is worked off.
+//   - SCRAM is written here: a library neither shows the ClientKey nor checks a proof
+//     against several verifiers, and the derived keys must outlive one exchange (they
+//     cost thousands of hashes, and each server connection logs in anew). A library is
+//     the other side in tests.
 package login

@@ -16,14 +16,14 @@ func FuzzClient(f *testing.F) {
 	f.Add(concat(startup(wire.Version30, "user=u"), firstMessage("n,,n=,r=abc"),
 		wire.AppendSASLResponse(nil, "c=biws,r=abcAAAA,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")), byte(5), byte(TLSDisabled))
 	f.Add(wire.AppendCancelRequest(nil, 1, make([]byte, 32)), byte(3), byte(TLSMutual))
-	credential, err := ParseCredential("u", rfcVerifier, nil)
+	credential, err := NewCredential("u", []string{rfcVerifier}, Salting{}, false)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, in []byte, step, policy byte) {
 		run := func(step int) (sent []byte, last Action, used int) {
 			m := NewClient(ClientConfig{
-				TLS: TLSPolicy(policy % 4), Secret: []byte("s"), Rand: bytes.NewReader(make([]byte, 100))})
+				TLS: TLSPolicy(policy % 4), Salting: Salting{Secret: []byte("s")}, AllowMD5: policy&4 != 0, Rand: bytes.NewReader(make([]byte, 100))})
 			held, rest := []byte(nil), in
 			for last == Read && len(rest) > 0 {
 				n := min(step, len(rest))
@@ -33,7 +33,7 @@ func FuzzClient(f *testing.F) {
 				used, held = used+took, held[took:]
 				for last == StartTLS || last == LookUpUser {
 					if last == StartTLS {
-						sent, last = m.TLSEstablished(TLS{VerifiedClient: true}, sent)
+						sent, last = m.TLSEstablished(TLS{VerifiedClient: true, Binding: []byte("certificate")}, sent)
 					} else {
 						sent, last = m.SetUser(m.Startup().User == "u", credential, sent)
 					}
@@ -69,6 +69,8 @@ func FuzzServer(f *testing.F) {
 		wire.AppendAuthenticationSASLFinal(nil, []byte(rfcServerFinal)), authOK, idle), byte(6), byte(ServerTLSDisable))
 	f.Add(concat([]byte("S"), wire.AppendAuthenticationCleartextPassword(nil), authOK, idle), byte(0), byte(ServerTLSRequire))
 	f.Add(wire.AppendErrorResponse(nil, wire.Fatal("57P03", "the database system is starting up")), byte(2), byte(ServerTLSDisable))
+	f.Add(concat([]byte("S"), wire.AppendAuthenticationSASL(nil, scramSHA256Plus, scramSHA256), wire.AppendAuthenticationSASLContinue(nil,
+		[]byte("r=AAAAAAAAAAAAAAAAAAAAAAAAx,s="+rfcSalt64+",i=10"))), byte(9), byte(ServerTLSRequire))
 	password := NewPassword("pencil")
 	f.Fuzz(func(t *testing.T, in []byte, step, tls byte) {
 		if bytes.Contains(in, []byte(",i=")) && !bytes.Contains(in, []byte(",i=10")) {
@@ -86,7 +88,7 @@ func FuzzServer(f *testing.F) {
 			held = held[took:]
 			scram = scram || bytes.Contains(sent, []byte("SCRAM-SHA-256"))
 			if last == StartTLS {
-				sent, last = s.TLSEstablished(sent)
+				sent, last = s.TLSEstablished(TLS{Binding: []byte("certificate")}, sent)
 			}
 			if last == Read && len(held) >= ServerBuffer {
 				t.Fatalf("holds %d bytes and reads on", len(held))

@@ -18,7 +18,9 @@ type pair struct {
 	user             func(name string) (Credential, bool)
 	welcome          []wire.Param
 	key              CancelKey
+	heard            func(toClient []byte) // hears what the machine Server sends; nil: nobody listens
 	handshakes       int
+	shown, seen      []byte // what the pooler's certificate and the one that its client sees bind to
 	toClient, before []byte // on the wire; behind it, what a machine has not used
 	toServer, behind []byte
 }
@@ -48,6 +50,9 @@ func (p *pair) stepClient(action Action) (moved bool, _ Action) {
 	if action != Read || len(p.toClient) == 0 {
 		return false, action
 	}
+	if p.heard != nil {
+		p.heard(p.toClient)
+	}
 	n := min(p.step, len(p.toClient))
 	p.before, p.toClient = append(p.before, p.toClient[:n]...), p.toClient[n:]
 	used, out, action := p.client.Receive(p.before, p.toServer)
@@ -76,8 +81,8 @@ func (p *pair) stepServer(action Action) (moved bool, _ Action) {
 
 func (p *pair) handshake() (client, server Action) {
 	p.handshakes++
-	p.toServer, client = p.client.TLSEstablished(TLS{}, p.toServer)
-	p.toClient, server = p.server.TLSEstablished(p.toClient)
+	p.toServer, client = p.client.TLSEstablished(TLS{Binding: p.shown}, p.toServer)
+	p.toClient, server = p.server.TLSEstablished(TLS{Binding: p.seen}, p.toClient)
 	return client, server
 }
 
@@ -88,7 +93,7 @@ func newPair(step int, policy TLSPolicy, config ServerConfig) *pair {
 		server: NewServer(config),
 		step:   step,
 		user: func(name string) (Credential, bool) {
-			credential, err := PasswordCredential(name, "pencil", nil)
+			credential, err := NewCredential(name, []string{"pencil"}, Salting{}, false)
 			return credential, err == nil && name == "u"
 		},
 		welcome: []wire.Param{{Name: "server_version", Value: "15.3"}, {Name: "TimeZone", Value: "UTC"}},

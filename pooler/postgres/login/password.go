@@ -15,9 +15,15 @@ import (
 // Password logs in to a server. It remembers the keys derived for the server's
 // salt, so it should live as long as the password is valid; it is safe for
 // concurrent use and does not print.
+//
+// It is one of three: a clear password, an md5 hash, which answers md5 only, or
+// the keys that a client's own login has shown, which answer a server that stores
+// the very verifier that the client was checked against.
 type Password struct {
 	clear    string
 	prepared string
+	hash     string // of md5, in hex; empty: none
+	shown    bool   // only the keys are known, and only for this salt and count
 
 	mu         sync.Mutex // guards what is below
 	salt       string
@@ -30,9 +36,21 @@ type keys struct {
 	client, stored, server []byte
 }
 
-// NewPassword returns a password given in clear text.
-func NewPassword(clear string) *Password {
-	return &Password{clear: clear, prepared: prepare(clear)}
+// NewPassword returns the password of a stored value: a clear password, or an md5
+// hash; nil for a SCRAM verifier, which proves others but cannot log in.
+func NewPassword(value string) *Password {
+	switch {
+	case IsVerifier(value):
+		return nil
+	case IsMD5(value):
+		return &Password{hash: md5Hash("", value)}
+	}
+	return &Password{clear: value, prepared: prepare(value)}
+}
+
+// shownPassword returns the password that a client's proof has shown.
+func shownPassword(salt string, iterations int, k keys) *Password {
+	return &Password{shown: true, salt: salt, iterations: iterations, last: k}
 }
 
 // String hides the password.
@@ -44,24 +62,50 @@ func (*Password) GoString() string { return "login.Password{}" }
 // keysFor derives the keys, or remembers them from last time. Logins that start
 // together derive them once, one after the other.
 func (p *Password) keysFor(salt string, iterations int) (keys, error) {
+	if p.hash != "" {
+		return keys{}, unfit("the server asks for SCRAM, and only an md5 hash of the password is known")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last.client != nil && p.salt == salt && p.iterations == iterations {
 		return p.last, nil
 	}
+	if p.shown {
+		return keys{}, unfit("the server does not store the verifier that the client was checked against (the salts differ): " +
+			"store the server's own, pg_authid.rolpassword")
+	}
 	k, err := deriveKeys(p.prepared, salt, iterations)
 	if err != nil {
-		return keys{}, err
+		return keys{}, scramFailure("the keys cannot be derived: " + err.Error())
 	}
 	p.salt, p.iterations, p.last = salt, iterations, k
 	return k, nil
 }
 
+// text returns the password itself.
+func (p *Password) text() (string, error) {
+	if p.clear == "" {
+		return "", unfit("the server asks for the password in clear text, and it is not known")
+	}
+	return p.clear, nil
+}
+
 // md5 returns the answer to an md5 challenge.
-func (p *Password) md5(user string, salt []byte) string {
-	inner := md5.Sum([]byte(p.clear + user))
-	outer := md5.Sum(append([]byte(hex.EncodeToString(inner[:])), salt...))
-	return "md5" + hex.EncodeToString(outer[:])
+func (p *Password) md5(user string, salt []byte) (string, error) {
+	hash := p.hash
+	if p.shown {
+		return "", unfit("the server asks for md5, and only the SCRAM keys of the password are known")
+	}
+	if hash == "" {
+		hash = md5Hash(user, p.clear)
+	}
+	return md5Answer(hash, salt), nil
+}
+
+// md5Answer hashes a hash with the salt of a challenge.
+func md5Answer(hash string, salt []byte) string {
+	sum := md5.Sum(append([]byte(hash), salt...))
+	return "md5" + hex.EncodeToString(sum[:])
 }
 
 // prepare normalizes a password; one that is not UTF-8 or holds what SASLprep

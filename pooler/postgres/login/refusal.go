@@ -25,6 +25,8 @@ func (r *Refusal) Error() string {
 type Failure struct {
 	Message string
 	final   bool
+	unfit   bool // another password may do
+	asked   bool // a password was asked for, and there was none
 }
 
 func (f *Failure) Error() string { return f.Message }
@@ -38,3 +40,21 @@ func Final(err error) bool {
 	failure, ok := errors.AsType[*Failure](err)
 	return ok && failure.final
 }
+
+// PasswordRefused says that the same login may succeed with another password.
+func PasswordRefused(err error) bool {
+	if server, ok := errors.AsType[*wire.ServerError](err); ok {
+		return server.Code == wire.CodeInvalidPassword
+	}
+	failure, ok := errors.AsType[*Failure](err)
+	return ok && failure.unfit
+}
+
+// NeedsPassword says that the server has asked for a password, and there was none.
+func NeedsPassword(err error) bool {
+	failure, ok := errors.AsType[*Failure](err)
+	return ok && failure.asked
+}
+
+// unfit is a Failure of a password that cannot answer what the server asks.
+func unfit(message string) error { return &Failure{Message: message, final: true, unfit: true} }

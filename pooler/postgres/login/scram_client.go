@@ -8,23 +8,28 @@ import (
 	"strings"
 )
 
-// scramClient is the client's side of one SCRAM-SHA-256 exchange, without channel
-// binding. The user's name stays empty: the server takes that of the startup packet.
+// scramClient is the client's side of one SCRAM-SHA-256 exchange. The user's name
+// stays empty: the server takes that of the startup packet.
 type scramClient struct {
 	password  *Password
 	nonce     string
+	header    string // gs2: no binding, a binding the server did not offer, or one
+	binding   []byte // behind the header, for bindHeader
 	signature []byte // the server's, expected
 }
 
+// The headers of a client's first message.
 const (
-	gs2Header   = "n,,"
-	gs2Header64 = "biws"
+	plainHeader  = "n,,"                      // without TLS
+	ableHeader   = "y,,"                      // could bind to TLS, but was not offered to
+	bindHeader   = "p=" + endPointType + ",," // binds to TLS
+	endPointType = "tls-server-end-point"
 )
 
 func (s *scramClient) bare() string { return "n=,r=" + s.nonce }
 
 // first returns the client's first message.
-func (s *scramClient) first() string { return gs2Header + s.bare() }
+func (s *scramClient) first() string { return s.header + s.bare() }
 
 // final returns the client's proof.
 func (s *scramClient) final(challenge string) (string, error) {
@@ -37,14 +42,20 @@ func (s *scramClient) final(challenge string) (string, error) {
 	}
 	k, err := s.password.keysFor(salt, iterations)
 	if err != nil {
-		return "", scramFailure("the keys cannot be derived: " + err.Error())
+		return "", err
 	}
-	bare := "c=" + gs2Header64 + ",r=" + nonce
+	bare := "c=" + channel(s.header, s.binding) + ",r=" + nonce
 	message := s.bare() + "," + challenge + "," + bare
 	proof := sign(k.stored, message)
 	subtle.XORBytes(proof, proof, k.client)
 	s.signature = sign(k.server, message)
 	return bare + ",p=" + base64.StdEncoding.EncodeToString(proof), nil
+}
+
+// channel is what the last message of a client repeats of its first: the header,
+// and what it binds to.
+func channel(header string, binding []byte) string {
+	return base64.StdEncoding.EncodeToString(append([]byte(header), binding...))
 }
 
 // verify checks that the server knows the verifier, too.

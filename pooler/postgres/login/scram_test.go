@@ -2,6 +2,7 @@ package login
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,69 +25,120 @@ const (
 	pgVerifier     = "SCRAM-SHA-256$4096:xn83pZIy5X/tM/T+iaPWkQ==$DJ0Ab3syFEkkSE+FDhiGxc9mIewL+YGaq/xnfRJYV4w=:eCRNorq9J+1Rq3XfxraGdAB+I25GfjpnXvmUFhmc/Cg="
 )
 
+// credentialOf is the credential of user u.
+func credentialOf(t testing.TB, values ...string) Credential {
+	t.Helper()
+	credential, err := NewCredential("u", values, Salting{Secret: []byte("s")}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return credential
+}
+
 func TestTheVerifierOfTheRFCAnswersItsExchange(t *testing.T) {
-	credential, err := ParseCredential("user", rfcVerifier, nil)
-	if err != nil {
-		t.Fatal(err)
+	s := &scramServer{credential: credentialOf(t, rfcVerifier), found: true}
+	if _, refusal := s.challenge([]byte(rfcClientFirst), bytes.NewReader(make([]byte, 100))); refusal != nil {
+		t.Fatal(refusal)
 	}
-	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return credential.stored, nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newScramServer(credential, true)
-	s.conversation = server.WithNonceGenerator(func() string { return rfcServerNonce }).NewConversation()
-	if got, err := s.conversation.Step(rfcClientFirst); err != nil || got != rfcServerFirst {
-		t.Fatalf("challenge %q, %v", got, err)
-	}
+	s.nonce = rfcClientNonce + rfcServerNonce // as if it had been drawn
+	s.messages = rfcClientFirst[3:] + "," + rfcServerFirst
 	if got, refusal := s.decide([]byte(rfcClientFinal), "user"); refusal != nil || string(got) != rfcServerFinal {
 		t.Fatalf("outcome %q, %v", got, refusal)
 	}
 }
 
-func TestThePasswordOfTheRFCHasItsKeys(t *testing.T) {
-	credential, err := ParseCredential("user", rfcVerifier, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := NewPassword("pencil").keysFor(credential.stored.Salt, 4096)
-	if err != nil || !bytes.Equal(k.stored, credential.stored.StoredKey) || !bytes.Equal(k.server, credential.stored.ServerKey) {
-		t.Errorf("keys differ from the verifier's, %v", err)
-	}
-}
-
-func TestPostgreSQLsVerifierBelongsToItsPassword(t *testing.T) {
-	credential, err := ParseCredential("postgres", pgVerifier, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := NewPassword("pencil").keysFor(credential.stored.Salt, credential.stored.Iters)
-	if err != nil || !bytes.Equal(k.stored, credential.stored.StoredKey) || !bytes.Equal(k.server, credential.stored.ServerKey) {
-		t.Errorf("keys differ from the verifier's, %v", err)
+func TestAPasswordHasTheKeysOfItsVerifier(t *testing.T) {
+	for name, stored := range map[string]string{"the RFC's": rfcVerifier, "PostgreSQL's": pgVerifier} {
+		c := credentialOf(t, stored)
+		k, err := NewPassword("pencil").keysFor(c.salt, c.iterations)
+		if err != nil || !bytes.Equal(k.stored, c.verifiers[0].stored) || !bytes.Equal(k.server, c.verifiers[0].server) {
+			t.Errorf("%s: keys differ from the verifier's, %v", name, err)
+		}
 	}
 }
 
-func TestOurClientOfSCRAMAgreesWithTheLibrarysServer(t *testing.T) {
-	credential, _ := PasswordCredential("u", "sëcret", []byte("secret of the salts"))
-	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return credential.stored, nil })
+// library is another implementation of the server's side.
+func library(t testing.TB, c Credential) *scram.Server {
+	t.Helper()
+	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) {
+		return scram.StoredCredentials{
+			KeyFactors: scram.KeyFactors{Salt: c.salt, Iters: c.iterations},
+			StoredKey:  c.verifiers[0].stored, ServerKey: c.verifiers[0].server,
+		}, nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	conversation := server.NewConversation()
-	client := &scramClient{password: NewPassword("sëcret"), nonce: "abc"}
-	challenge, err := conversation.Step(client.first())
+	return server
+}
+
+func TestOurClientOfSCRAMAgreesWithAnotherServer(t *testing.T) {
+	server := library(t, credentialOf(t, "sëcret"))
+	bound := scram.ChannelBinding{Type: endPointType, Data: []byte("certificate")}
+	for name, c := range map[string]struct {
+		header       string
+		binding      []byte
+		conversation *scram.ServerConversation
+	}{
+		"without TLS":                  {plainHeader, nil, server.NewConversation()},
+		"where PLUS was not offered":   {ableHeader, nil, server.NewConversation()},
+		"bound to the TLS connection ": {bindHeader, bound.Data, server.NewConversationWithChannelBinding(bound)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := &scramClient{password: NewPassword("sëcret"), nonce: "abc", header: c.header, binding: c.binding}
+			challenge, err := c.conversation.Step(client.first())
+			if err != nil {
+				t.Fatal(err)
+			}
+			proof, err := client.final(challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			outcome, err := c.conversation.Step(proof)
+			if err != nil || !c.conversation.Valid() {
+				t.Fatalf("the library refused: %v", err)
+			}
+			if err := client.verify(outcome); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAnotherClientOfSCRAMAgreesWithOurServer(t *testing.T) {
+	client, err := scram.SHA256.NewClient("", "sëcret", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	proof, err := client.final(challenge)
-	if err != nil {
-		t.Fatal(err)
-	}
-	outcome, err := conversation.Step(proof)
-	if err != nil || !conversation.Valid() {
-		t.Fatalf("the library refused: %v", err)
-	}
-	if err := client.verify(outcome); err != nil {
-		t.Error(err)
+	bound := scram.ChannelBinding{Type: endPointType, Data: []byte("certificate")}
+	for name, c := range map[string]struct {
+		plus         bool
+		binding      []byte
+		conversation *scram.ClientConversation
+	}{
+		"without TLS":                 {false, nil, client.NewConversation()},
+		"where PLUS was not offered":  {false, nil, client.NewConversationAdvertisingChannelBinding()},
+		"bound to the TLS connection": {true, bound.Data, client.NewConversationWithChannelBinding(bound)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scramServer{credential: credentialOf(t, "old", "sëcret"), found: true, binding: c.binding, plus: c.plus}
+			first, _ := c.conversation.Step("")
+			challenge, refusal := s.challenge([]byte(first), rand.Reader)
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			proof, err := c.conversation.Step(string(challenge))
+			if err != nil {
+				t.Fatal(err)
+			}
+			outcome, refusal := s.decide([]byte(proof), "u")
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			if _, err := c.conversation.Step(string(outcome)); err != nil || !c.conversation.Valid() {
+				t.Errorf("the library does not believe: %v", err)
+			}
+		})
 	}
 }
 
@@ -109,23 +161,39 @@ func TestPasswordsAreNormalizedLikePostgreSQLs(t *testing.T) {
 
 func TestWhatIsStoredForAUserIsRead(t *testing.T) {
 	key := "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="
-	for name, c := range map[string]struct{ value, fault string }{
-		"a verifier":                         {value: rfcVerifier},
-		"a clear password":                   {value: "pencil"},
-		"a clear password that begins md5":   {value: "md5 is not what this is"},
-		"an empty password":                  {"", "the password is empty"},
-		"an md5 hash":                        {"md5" + strings.Repeat("0a", 16), "md5 hash, which is not supported"},
-		"a verifier of two parts":            {"SCRAM-SHA-256$4096:" + rfcSalt64, "layout"},
-		"a verifier without a salt":          {"SCRAM-SHA-256$4096$" + key + ":" + key, "layout"},
-		"a verifier with an empty salt":      {"SCRAM-SHA-256$4096:$" + key + ":" + key, "salt"},
-		"a verifier with 0 iterations":       {"SCRAM-SHA-256$0:" + rfcSalt64 + "$" + key + ":" + key, "iteration count"},
-		"a verifier with 2^31 iterations":    {"SCRAM-SHA-256$2147483648:" + rfcSalt64 + "$" + key + ":" + key, "iteration count"},
-		"a verifier with a short StoredKey":  {"SCRAM-SHA-256$4096:" + rfcSalt64 + "$AAAA:" + key, "StoredKey"},
-		"a verifier with a short ServerKey":  {"SCRAM-SHA-256$4096:" + rfcSalt64 + "$" + key + ":AAAA", "ServerKey"},
-		"a verifier whose key is not base64": {"SCRAM-SHA-256$4096:" + rfcSalt64 + "$!!!:" + key, "StoredKey"},
+	hash := "md5" + strings.Repeat("0a", 16)
+	for name, c := range map[string]struct {
+		values []string
+		fault  string
+	}{
+		"a verifier":                         {values: []string{rfcVerifier}},
+		"a clear password":                   {values: []string{"pencil"}},
+		"a clear password that begins md5":   {values: []string{"md5 is not what this is"}},
+		"a verifier and a clear password":    {values: []string{"pen", rfcVerifier}},
+		"two verifiers of one salt":          {values: []string{rfcVerifier, "SCRAM-SHA-256$4096:" + rfcSalt64 + "$" + key + ":" + key}},
+		"two verifiers of different salts":   {[]string{rfcVerifier, pgVerifier}, "different salts"},
+		"two verifiers of different counts":  {[]string{rfcVerifier, strings.Replace(rfcVerifier, "4096", "4097", 1)}, "different salts"},
+		"four passwords":                     {values: []string{"a", "b", "c", "d"}},
+		"five passwords":                     {[]string{"a", "b", "c", "d", "e"}, "there are 5 passwords"},
+		"no password":                        {nil, "the password is empty"},
+		"an empty password":                  {[]string{""}, "the password is empty"},
+		"an empty password behind another":   {[]string{"a", ""}, "the password is empty"},
+		"a zero byte":                        {[]string{"a\x00b"}, "zero byte"},
+		"a password of 65,530 bytes":         {values: []string{strings.Repeat("x", 65_530)}},
+		"a password of 65,531 bytes":         {[]string{strings.Repeat("x", 65_531)}, "more than 65530 bytes"},
+		"an md5 hash":                        {[]string{hash}, "md5 hash, which this destination does not allow"},
+		"an md5 hash and a verifier":         {[]string{hash, rfcVerifier}, "an md5 hash and a SCRAM verifier"},
+		"a verifier of two parts":            {[]string{"SCRAM-SHA-256$4096:" + rfcSalt64}, "layout"},
+		"a verifier without a salt":          {[]string{"SCRAM-SHA-256$4096$" + key + ":" + key}, "layout"},
+		"a verifier with an empty salt":      {[]string{"SCRAM-SHA-256$4096:$" + key + ":" + key}, "salt"},
+		"a verifier with 0 iterations":       {[]string{"SCRAM-SHA-256$0:" + rfcSalt64 + "$" + key + ":" + key}, "iteration count"},
+		"a verifier with 2^31 iterations":    {[]string{"SCRAM-SHA-256$2147483648:" + rfcSalt64 + "$" + key + ":" + key}, "iteration count"},
+		"a verifier with a short StoredKey":  {[]string{"SCRAM-SHA-256$4096:" + rfcSalt64 + "$AAAA:" + key}, "StoredKey"},
+		"a verifier with a short ServerKey":  {[]string{"SCRAM-SHA-256$4096:" + rfcSalt64 + "$" + key + ":AAAA"}, "ServerKey"},
+		"a verifier whose key is not base64": {[]string{"SCRAM-SHA-256$4096:" + rfcSalt64 + "$!!!:" + key}, "StoredKey"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseCredential("u", c.value, nil)
+			_, err := NewCredential("u", c.values, Salting{}, false)
 			if (err != nil) != (c.fault != "") || err != nil && !strings.Contains(err.Error(), c.fault) {
 				t.Errorf("error %v, want %q", err, c.fault)
 			}
@@ -137,30 +205,30 @@ func TestWhatIsStoredForAUserIsRead(t *testing.T) {
 }
 
 func TestSaltsAreStableAndDifferByNameAndSecret(t *testing.T) {
-	one, two := []byte("the secret of all pods"), []byte("another secret")
-	salt := stableSalt(one, "u")
-	account, err := PasswordCredential("u", "pencil", one)
+	one, two := Salting{Secret: []byte("the secret of all pods"), Iterations: 5000}, Salting{Secret: []byte("another secret")}
+	salt := one.salt("u")
+	account, err := NewCredential("u", []string{"pencil"}, one, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if account.stored.Salt != string(salt) || mockCredential(one, "u", 4096).stored.Salt != string(salt) {
-		t.Error("an account and a name without one show different salts")
+	mock := mockCredential("u", one, false)
+	if account.salt != salt || mock.salt != salt || account.iterations != 5000 || mock.iterations != 5000 {
+		t.Error("an account and a name without one show different salts, or iteration counts")
 	}
-	if bytes.Equal(salt, stableSalt(one, "v")) || bytes.Equal(salt, stableSalt(two, "u")) {
+	if salt == one.salt("v") || salt == two.salt("u") {
 		t.Error("the salt does not depend on the name and the secret")
 	}
-	if !bytes.Equal(stableSalt(nil, "u"), stableSalt(nil, "u")) {
+	if first, again := (Salting{}).salt("u"), (Salting{}).salt("u"); first != again {
 		t.Error("the secret of the process changes")
 	}
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
-	credential, _ := ParseCredential("u", rfcVerifier, nil)
-	password := NewPassword("pencil")
+	credential, password := credentialOf(t, rfcVerifier), NewPassword("pencil")
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		for _, secret := range []any{credential, &credential, password} {
 			text := fmt.Sprintf(format, secret)
-			if strings.Contains(text, "pencil") || strings.Contains(text, "WG5d") || strings.Contains(text, "Stored") {
+			if strings.Contains(text, "pencil") || strings.Contains(text, "WG5d") || strings.Contains(text, "stored") {
 				t.Errorf("%s prints %q", format, text)
 			}
 		}
@@ -187,11 +255,8 @@ func TestKeysAreDerivedOncePerSalt(t *testing.T) {
 // inSASL returns a machine that has asked for a SCRAM exchange.
 func inSASL(t *testing.T, user string, found bool) *Client {
 	t.Helper()
-	credential, err := PasswordCredential(user, "pencil", []byte("s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := NewClient(ClientConfig{Secret: []byte("s"), Rand: bytes.NewReader(make([]byte, 1000))})
+	credential := credentialOf(t, "pencil")
+	m := NewClient(ClientConfig{Salting: Salting{Secret: []byte("s")}, Rand: bytes.NewReader(make([]byte, 1000))})
 	if _, _, action := m.Receive(startup(wire.Version30, "user="+user), nil); action != LookUpUser {
 		t.Fatal(action)
 	}
@@ -208,7 +273,8 @@ func firstMessage(text string) []byte {
 
 func TestSASLMessagesThatAreRefused(t *testing.T) {
 	const bindingData = "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data."
-	nonce := strings.Repeat("A", 24)
+	malformedFor := func(detail string) []byte { return fatalWith("08P01", "malformed SCRAM message", detail, "") }
+	nonce, proof := strings.Repeat("A", 24), strings.Repeat("A", 43)+"="
 	final := func(text string) []byte { return wire.AppendSASLResponse(firstMessage("n,,n=,r=abc"), text) }
 	for name, c := range map[string]struct{ in, want []byte }{
 		"another mechanism": {wire.AppendSASLInitialResponse(nil, "PLAIN", "x"),
@@ -220,22 +286,33 @@ func TestSASLMessagesThatAreRefused(t *testing.T) {
 		"a message of 1,025 bytes": {wire.AppendSASLResponse(nil, strings.Repeat("x", 1025)), fatal("08P01", "invalid message length")},
 		"a length of 2^31-1":       {[]byte("p\x7f\xff\xff\xff"), fatal("08P01", "invalid message length")},
 		"a length of 3":            {[]byte("p\x00\x00\x00\x03"), fatal("08P01", "invalid message length")},
-		"channel binding":          {firstMessage("p=tls-unique,,n=,r=abc"), fatalWith("08P01", "malformed SCRAM message", bindingData, "")},
+		"channel binding":          {firstMessage("p=tls-unique,,n=,r=abc"), malformedFor(bindingData)},
 		"an authorization identity": {firstMessage("n,a=x,n=,r=abc"),
 			fatal("0A000", "client uses authorization identity, but it is not supported")},
+		"something else in its place":   {firstMessage("n,b=x,n=,r=abc"), malformedFor("Unexpected attribute in client-first-message.")},
 		"an extension":                  {firstMessage("n,,m=1,n=,r=abc"), fatal("0A000", "client requires an unsupported SCRAM extension")},
 		"a tabulator in the nonce":      {firstMessage("n,,n=,r=a\tc"), fatal("08P01", "non-printable characters in SCRAM nonce")},
-		"a zero byte":                   {firstMessage("n,,n=\x00,r=abc"), fatal("08P01", "non-printable characters in SCRAM nonce")},
-		"a message with too few fields": {firstMessage("n,,x"), fatal("08P01", "malformed SCRAM message")},
-		"an empty message":              {firstMessage(""), fatal("08P01", "malformed SCRAM message")},
-		"no nonce":                      {firstMessage("n,,n=,x=abc"), fatal("08P01", "malformed SCRAM message")},
-		"an unknown binding flag":       {firstMessage("z,,n=,r=abc"), fatal("08P01", "malformed SCRAM message")},
-		"a proof of the wrong size":     {final("c=biws,r=abc" + nonce + ",p=AAAA"), fatal("08P01", "malformed SCRAM message")},
-		"a proof for another nonce":     {final("c=biws,r=abd" + nonce + ",p=" + rfcSalt64), fatal("08P01", "malformed SCRAM message")},
-		"a proof for another header": {final("c=eSws,r=abc" + nonce + ",p=" + rfcSalt64),
+		"a zero byte":                   {firstMessage("n,,n=\x00,r=abc"), malformedFor("The message has too few fields, or a zero byte.")},
+		"a message with too few fields": {firstMessage("n,,x"), malformedFor("The user's name is missing in client-first-message.")},
+		"an empty message":              {firstMessage(""), malformedFor("The message has too few fields, or a zero byte.")},
+		"no nonce":                      {firstMessage("n,,n=,x=abc"), malformedFor("The nonce is missing in client-first-message.")},
+		"an empty nonce":                {firstMessage("n,,n=,r="), malformedFor("The nonce is missing in client-first-message.")},
+		"no form behind the nonce":      {firstMessage("n,,n=,r=abc,"), malformedFor("Attribute expected, but found something else.")},
+		"an unknown binding flag":       {firstMessage("z,,n=,r=abc"), malformedFor("Unexpected channel-binding flag.")},
+		"a proof of the wrong size":     {final("c=biws,r=abc" + nonce + ",p=AAAA"), malformedFor("Malformed proof in client-final-message.")},
+		"a proof for another nonce": {final("c=biws,r=abd" + nonce + ",p=" + proof),
+			fatalWith("08P01", "invalid SCRAM response", "Nonce does not match.", "")},
+		"a proof for another header": {final("c=eSws,r=abc" + nonce + ",p=" + proof),
 			fatal("08P01", "unexpected SCRAM channel-binding attribute in client-final-message")},
-		"a zero byte in the proof": {final("c=biws,r=abc" + nonce + "\x00,p=" + rfcSalt64), fatal("08P01", "malformed SCRAM message")},
-		"an empty proof":           {final(""), fatal("08P01", "malformed SCRAM message")},
+		"a proof without a header":       {final("r=abc" + nonce + ",p=" + proof), malformedFor("The channel binding is missing in client-final-message.")},
+		"a proof without a nonce":        {final("c=biws"), malformedFor("The nonce is missing in client-final-message.")},
+		"no proof":                       {final("c=biws,r=abc" + nonce), malformedFor("Malformed proof in client-final-message.")},
+		"no form in front of the proof":  {final("c=biws,r=abc" + nonce + ",,p=" + proof), malformedFor("Attribute expected, but found something else.")},
+		"something behind the proof":     {final("c=biws,r=abc" + nonce + ",p=" + proof + ",x=1"), malformedFor("Malformed proof in client-final-message.")},
+		"a zero byte in the proof":       {final("c=biws,r=abc" + nonce + "\x00,p=" + proof), malformedFor("The message holds a zero byte.")},
+		"an empty proof":                 {final(""), malformedFor("The channel binding is missing in client-final-message.")},
+		"a proof that fits no password":  {final("c=biws,r=abc" + nonce + ",p=" + proof), fatal("28P01", `password authentication failed for user "u"`)},
+		"an extension that nobody knows": {final("c=biws,r=abc" + nonce + ",x=1,p=" + proof), fatal("28P01", `password authentication failed for user "u"`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for who, found := range map[string]bool{"an account": true, "no account": false} {
@@ -270,7 +347,7 @@ func TestARandomSourceThatFailsIsAnErrorOfOurs(t *testing.T) {
 // try logs in with a password and returns all that the machine sent.
 func try(t *testing.T, m *Client, password string) (sent []byte, _ Action) {
 	t.Helper()
-	client := &scramClient{password: NewPassword(password), nonce: "abc"}
+	client := &scramClient{password: NewPassword(password), nonce: "abc", header: plainHeader}
 	_, out, action := m.Receive(firstMessage(client.first()), nil)
 	sent = append(sent, out...)
 	if action != Read {
@@ -302,8 +379,7 @@ func TestANameWithoutAnAccountSeesWhatAWrongPasswordSees(t *testing.T) {
 
 func TestANameWithoutAnAccountDoesNotGetInWithTheRightProof(t *testing.T) {
 	m := inSASL(t, "u", false)
-	credential, _ := PasswordCredential("u", "pencil", []byte("s"))
-	m.scram.credential = credential // as if the stand-in fitted
+	m.scram.credential = credentialOf(t, "pencil") // as if the stand-in fitted
 	sent, action := try(t, m, "pencil")
 	if action != Close || !bytes.HasSuffix(sent, fatal("28P01", `password authentication failed for user "u"`)) {
 		t.Errorf("%v, sent %q", action, sent)
@@ -369,7 +445,7 @@ func TestAMechanismWithoutAMessageGetsAnEmptyChallenge(t *testing.T) {
 }
 
 func TestIterationsOfNamesWithoutAnAccountCanBeSet(t *testing.T) {
-	m := NewClient(ClientConfig{Iterations: 20_000})
+	m := NewClient(ClientConfig{Salting: Salting{Iterations: 20_000}})
 	m.Receive(startup(wire.Version30, "user=u"), nil)
 	m.SetUser(false, Credential{}, nil)
 	if _, out, _ := m.Receive(firstMessage("n,,n=,r=abc"), nil); !bytes.HasSuffix(out, []byte(",i=20000")) {

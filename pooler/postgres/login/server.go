@@ -41,6 +41,7 @@ type Server struct {
 	out     []byte // during a call: what the driver is to send
 	scanner wire.Scanner
 	secure  bool
+	binding []byte // of the TLS connection, see TLS
 
 	scram      *scramClient
 	params     []wire.Param
@@ -104,11 +105,11 @@ func (s *Server) Start(out []byte) ([]byte, Action) {
 
 // TLSEstablished says that the handshake is done; what is received from now on is
 // decrypted.
-func (s *Server) TLSEstablished(out []byte) ([]byte, Action) {
+func (s *Server) TLSEstablished(t TLS, out []byte) ([]byte, Action) {
 	if s.state != serverInHandshake {
 		return out, s.fail(errOutOfTurn)
 	}
-	s.secure = true
+	s.secure, s.binding = true, t.Binding
 	return s.startup(out), Read
 }
 

@@ -44,7 +44,8 @@ func (s *Server) asked(request uint32, data []byte) Action {
 		return again
 	}
 	if s.config.Password == nil {
-		return s.final(fmt.Sprintf("the server asks for a password of user %q and none is configured", s.config.User))
+		return s.fail(&Failure{final: true, asked: true, Message: fmt.Sprintf(
+			"the server asks for a password of user %q and none is known", s.config.User)})
 	}
 	switch {
 	case request == wire.AuthCleartextPassword && len(data) == 0:
@@ -52,7 +53,7 @@ func (s *Server) asked(request uint32, data []byte) Action {
 			return s.final("the server asks for the password in clear text on an unencrypted connection: " +
 				"require TLS for the destination, or use scram-sha-256 in the server's pg_hba.conf")
 		}
-		return s.answer(s.config.Password.clear)
+		return s.answer(s.config.Password.text())
 	case request == wire.AuthMD5Password && len(data) == 4:
 		return s.answer(s.config.Password.md5(s.config.User, data))
 	case request == wire.AuthSASL:
@@ -62,26 +63,43 @@ func (s *Server) asked(request uint32, data []byte) Action {
 		"use scram-sha-256 in its pg_hba.conf", request))
 }
 
-func (s *Server) answer(password string) Action {
+func (s *Server) answer(password string, err error) Action {
+	if err != nil {
+		return s.fail(err)
+	}
 	s.out = wire.AppendPassword(s.out, password)
 	s.state = serverChecks
 	return again
 }
 
+// beginSASL chooses the mechanism as libpq does: it binds to the TLS connection if
+// the server offers to, and says so if it could have.
 func (s *Server) beginSASL(data []byte) Action {
-	offered, err := wire.ParseSASLMechanisms(data, scramSHA256)
+	plain, err := wire.ParseSASLMechanisms(data, scramSHA256)
 	if err != nil {
 		return s.fail(fmt.Errorf("read AuthenticationSASL: %w", err))
 	}
-	if !offered {
+	plus, _ := wire.ParseSASLMechanisms(data, scramSHA256Plus)
+	mechanism, header := scramSHA256, plainHeader
+	switch {
+	case plus && !s.secure:
+		return s.final("the server offers " + scramSHA256Plus + " on an unencrypted connection: somebody may have taken TLS away")
+	case plus && s.binding != nil:
+		mechanism, header = scramSHA256Plus, bindHeader
+	case !plain:
 		return s.final("the server does not offer " + scramSHA256)
+	case s.binding != nil && !plus:
+		header = ableHeader
 	}
 	nonce, err := newNonce(s.config.Rand)
 	if err != nil {
 		return s.fail(err)
 	}
-	s.scram = &scramClient{password: s.config.Password, nonce: nonce}
-	s.out = wire.AppendSASLInitialResponse(s.out, scramSHA256, s.scram.first())
+	s.scram = &scramClient{password: s.config.Password, nonce: nonce, header: header}
+	if header == bindHeader {
+		s.scram.binding = s.binding
+	}
+	s.out = wire.AppendSASLInitialResponse(s.out, mechanism, s.scram.first())
 	s.state = serverInSASL
 	return again
 }

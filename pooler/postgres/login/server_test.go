@@ -14,7 +14,7 @@ import (
 
 var (
 	authOK   = wire.AppendAuthenticationOK(nil)
-	authSASL = wire.AppendAuthenticationSASL(nil, "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
+	authSASL = wire.AppendAuthenticationSASL(nil, "OAUTHBEARER", "SCRAM-SHA-256")
 	key1     = wire.AppendBackendKeyData(nil, 1, []byte("abcd"))
 	idle     = wire.AppendReadyForQuery(nil, wire.StatusIdle)
 )
@@ -40,7 +40,7 @@ func started(t *testing.T, secure bool, password *Password) *Server {
 	if used, out, action := s.Receive([]byte("S"), nil); used != 1 || len(out) != 0 || action != StartTLS {
 		t.Fatalf("%v, used %d, sent %q", action, used, out)
 	}
-	if out, action := s.TLSEstablished(nil); action != Read || !bytes.Contains(out, []byte("database\x00d")) {
+	if out, action := s.TLSEstablished(TLS{}, nil); action != Read || !bytes.Contains(out, []byte("database\x00d")) {
 		t.Fatalf("%v, sent %q", action, out)
 	}
 	return s
@@ -110,7 +110,7 @@ func TestHowAServerMayAskForThePassword(t *testing.T) {
 		"SASL without SCRAM-SHA-256 is refused": {in: wire.AppendAuthenticationSASL(nil, "OAUTHBEARER"), action: Close, err: "does not offer SCRAM-SHA-256"},
 		"GSSAPI is refused":                     {in: []byte("R\x00\x00\x00\x08\x00\x00\x00\x07"), action: Close, err: "method 7, which is not supported"},
 		"md5 with a short salt is refused":      {in: []byte("R\x00\x00\x00\x0a\x00\x00\x00\x05xx"), action: Close, err: "method 5"},
-		"for one that is not configured":        {none: true, in: md5, action: Close, err: `asks for a password of user "u" and none is configured`},
+		"for one that is not configured":        {none: true, in: md5, action: Close, err: `asks for a password of user "u" and none is known`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			password := NewPassword("pencil")
@@ -269,7 +269,7 @@ func TestAServerMustProveThatItKnowsThePassword(t *testing.T) {
 func TestADriverOutOfTurnFails(t *testing.T) {
 	for name, call := range map[string]func(*Server) Action{
 		"Receive before Start":               func(s *Server) Action { _, _, a := s.Receive(nil, nil); return a },
-		"TLSEstablished without a handshake": func(s *Server) Action { s.Start(nil); _, a := s.TLSEstablished(nil); return a },
+		"TLSEstablished without a handshake": func(s *Server) Action { s.Start(nil); _, a := s.TLSEstablished(TLS{}, nil); return a },
 		"Start twice":                        func(s *Server) Action { s.Start(nil); _, a := s.Start(nil); return a },
 	} {
 		t.Run(name, func(t *testing.T) {

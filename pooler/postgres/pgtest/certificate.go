@@ -60,6 +60,11 @@ func (a *Authority) sign(c *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
 	return der, key
 }
 
+// PEM is the authority's own certificate.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
 // Issue makes a certificate for this name, good for servers at this name or on the loopback addresses, and for clients.
 func (a *Authority) Issue(name string) tls.Certificate {
 	a.t.Helper()

@@ -32,6 +32,7 @@ const patience = 30 * time.Second // with a PostgreSQL that starts or stops
 type Options struct {
 	Auth     string            // of clients over TCP, a method of pg_hba.conf; default scram-sha-256
 	TLS      bool              // offer TLS with a certificate for 127.0.0.1 and localhost
+	ClientCA *Authority        // who signs the certificates of clients, for Auth cert; with TLS
 	Settings map[string]string // of postgresql.conf
 }
 
@@ -143,6 +144,10 @@ func (s *Server) initialize() {
 	if s.opts.TLS {
 		s.CA = s.certify()
 		settings["ssl"] = "on"
+		if s.opts.ClientCA != nil {
+			s.write("data/clients.crt", string(s.opts.ClientCA.PEM()))
+			settings["ssl_ca_file"] = "clients.crt"
+		}
 	}
 	if s.opts.Auth == "md5" {
 		settings["password_encryption"] = "md5"
@@ -159,7 +164,11 @@ func (s *Server) initialize() {
 }
 
 func (s *Server) writeAuth(method string) {
-	s.write("data/pg_hba.conf", "local all all trust\nhost all all 127.0.0.0/8 "+method+"\n")
+	kind := "host"
+	if strings.HasPrefix(method, "cert") { // which exists over TLS only
+		kind = "hostssl"
+	}
+	s.write("data/pg_hba.conf", "local all all trust\n"+kind+" all all 127.0.0.0/8 "+method+"\n")
 }
 
 // Auth changes the method that clients over TCP are authenticated with.

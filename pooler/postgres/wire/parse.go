@@ -200,3 +200,6 @@ func (r *Report) set(field byte, text string) {
 		r.Hint = text
 	}
 }
+
+// ParsePassword reads the body of a PasswordMessage.
+func ParsePassword(body []byte) (password []byte, err error) { return onlyText(body) }

@@ -42,12 +42,35 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.weir-dev.weir.api.v1alpha1.Auth
   map:
     fields:
+    - name: certificateUsers
+      type:
+        list:
+          elementType:
+            namedType: com.github.weir-dev.weir.api.v1alpha1.CertificateUser
+          elementRelationship: associative
+          keys:
+          - commonName
+          - user
+    - name: method
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.AuthMethod
     - name: serverUserSecretRef
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.SecretReference
     - name: usersSecretRef
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.SecretReference
+- name: com.github.weir-dev.weir.api.v1alpha1.AuthMethod
+  scalar: string
+- name: com.github.weir-dev.weir.api.v1alpha1.CertificateUser
+  map:
+    fields:
+    - name: commonName
+      type:
+        scalar: string
+    - name: user
+      type:
+        scalar: string
 - name: com.github.weir-dev.weir.api.v1alpha1.ConnectionCounts
   map:
     fields:

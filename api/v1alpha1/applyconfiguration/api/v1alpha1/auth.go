@@ -18,18 +18,32 @@ limitations under the License.
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/weir-dev/weir/api/v1alpha1"
+)
+
 // AuthApplyConfiguration represents a declarative configuration of the Auth type for use
 // with apply.
 //
 // Auth says who may come in and how server connections log in.
 type AuthApplyConfiguration struct {
+	// method is what clients prove who they are with: SCRAM, a password by SCRAM-SHA-256; MD5, a password by
+	// SCRAM-SHA-256 if a verifier is stored for the user, otherwise by md5, which old drivers need and which protects
+	// little; Certificate, the common name of their certificate, which needs listener.tls.mode Mutual; or Trust, nothing
+	// at all: who can reach the pool may come in as anybody. Unset means SCRAM.
+	Method *apiv1alpha1.AuthMethod `json:"method,omitempty"`
 	// usersSecretRef names a Secret with the users that may come in: either a kubernetes.io/basic-auth Secret with
-	// username and password, or one in which each key is a user and its value the password or a verifier as
-	// PostgreSQL stores it (SCRAM-SHA-256$...). Pods follow its changes without a restart.
+	// username and password, or one in which each key is a user. A value is a password, or a verifier as PostgreSQL
+	// stores it (SCRAM-SHA-256$...); several lines are several passwords that are valid, up to 4, the newest first.
+	// Pods follow its changes without a restart.
 	UsersSecretRef *SecretReferenceApplyConfiguration `json:"usersSecretRef,omitempty"`
-	// serverUserSecretRef names a kubernetes.io/basic-auth Secret whose user every server connection logs in as.
-	// Unset means that each client's server connection logs in as the client's own user, which needs its password
-	// and not only a verifier in the users' Secret.
+	// certificateUsers are the users that the holders of certificates may come in as. Unset means that the common name
+	// of the certificate is the user.
+	CertificateUsers []CertificateUserApplyConfiguration `json:"certificateUsers,omitempty"`
+	// serverUserSecretRef names a kubernetes.io/basic-auth Secret whose user every server connection logs in as; several
+	// lines in its password are tried in turn. Without a password the certificate of tls.certificateSecretRef must be
+	// enough for the database. Unset means that each client's server connection logs in as the client's own user: with
+	// the user's password, or, where only the database's own verifier is known, with what the client's login has proved.
 	ServerUserSecretRef *SecretReferenceApplyConfiguration `json:"serverUserSecretRef,omitempty"`
 }
 
@@ -39,11 +53,32 @@ func Auth() *AuthApplyConfiguration {
 	return &AuthApplyConfiguration{}
 }
 
+// WithMethod sets the Method field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Method field is set to the value of the last call.
+func (b *AuthApplyConfiguration) WithMethod(value apiv1alpha1.AuthMethod) *AuthApplyConfiguration {
+	b.Method = &value
+	return b
+}
+
 // WithUsersSecretRef sets the UsersSecretRef field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the UsersSecretRef field is set to the value of the last call.
 func (b *AuthApplyConfiguration) WithUsersSecretRef(value *SecretReferenceApplyConfiguration) *AuthApplyConfiguration {
 	b.UsersSecretRef = value
+	return b
+}
+
+// WithCertificateUsers adds the given value to the CertificateUsers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the CertificateUsers field.
+func (b *AuthApplyConfiguration) WithCertificateUsers(values ...*CertificateUserApplyConfiguration) *AuthApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithCertificateUsers")
+		}
+		b.CertificateUsers = append(b.CertificateUsers, *values[i])
+	}
 	return b
 }
 
