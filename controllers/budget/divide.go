@@ -8,42 +8,51 @@ import (
 
 // Demand is what one pod wants of a budget, and what it has.
 type Demand struct {
-	Want int32
+	Want int32 // now
+	Peak int32 // lately; not less than Want
 	Held int32
 }
 
-// Divide divides a budget by water-filling (max-min fair): nobody gets more than it wants while another wants more
-// than it gets. What is left when all wants are met is spread evenly. A unit that cannot be divided stays with who
-// has it. The sum of the shares is the budget, unless nobody is there.
+// Divide divides a budget by water-filling (max-min fair), first by what is wanted now and then by what was wanted lately:
+// nobody gets more than it wants while another wants more than it gets. What is left when all wants are met is spread evenly.
+// A unit that cannot be divided stays with who has it. The sum of the shares is the budget, unless nobody is there.
 func Divide(budget int32, demands []Demand) []int32 {
 	shares := make([]int32, len(demands))
 	if len(demands) == 0 || budget <= 0 {
 		return shares
 	}
-	left := int64(budget)
+	held := func(i int) int32 { return demands[i].Held }
+	left := fill(shares, int64(budget), held, func(i int) int32 { return demands[i].Want })
+	left = fill(shares, left, held, func(i int) int32 { return max(demands[i].Want, demands[i].Peak) })
+	spread(shares, left, held)
+	return shares
+}
+
+// fill raises shares, the smallest first, towards what each wants, and returns what is left.
+func fill(shares []int32, left int64, held, want func(int) int32) int64 {
 	var top int32
-	for _, d := range demands {
-		top = max(top, d.Want)
+	for i := range shares {
+		top = max(top, want(i))
 	}
+	raised := func(i int, line int32) int32 { return max(shares[i], min(want(i), line)) }
 	line := waterline(left, top, func(line int32) (sum int64) {
-		for _, d := range demands {
-			sum += int64(min(d.Want, line))
+		for i := range shares {
+			sum += int64(raised(i, line) - shares[i])
 		}
 		return sum
 	})
-	for i, d := range demands {
-		shares[i] = min(d.Want, line)
-		left -= int64(shares[i])
+	for i := range shares {
+		next := raised(i, line)
+		left -= int64(next - shares[i])
+		shares[i] = next
 	}
-	held := func(i int) int32 { return demands[i].Held }
-	for _, i := range holdersFirst(len(demands), held) {
-		if left > 0 && demands[i].Want > shares[i] {
+	for _, i := range holdersFirst(len(shares), held) {
+		if left > 0 && raised(i, line+1) > shares[i] {
 			shares[i]++
 			left--
 		}
 	}
-	spread(shares, left, held)
-	return shares
+	return left
 }
 
 // spread adds left evenly to shares.

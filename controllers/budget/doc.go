@@ -33,5 +33,8 @@
 //   - When B itself is lowered, charges may be above it: then they only fall.
 //   - Pods that have gone are held for a time that covers dead peer detection at the server and the difference
 //     between the clocks of two operators.
+//   - Shares follow demand: what clients want now comes first, then what they wanted lately, then everybody gets the same on
+//     top. Who is short gets more as soon as it says so; but nothing moves while nobody is short and nobody has less than
+//     half of what is fair, or shares would be written as often as demand changes.
 //   - Who gets the odd connection that cannot be divided: the pod that has it already.
 package budget

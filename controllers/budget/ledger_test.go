@@ -25,6 +25,13 @@ func ledger(version int64, pods map[string]budget.Account) budget.Ledger {
 	return budget.Ledger{Version: version, Pods: pods}
 }
 
+// wants is a state in which clients want so many connections now, and used as many at one time lately.
+func wants(ledger int64, limit, wanted, peak int32) *podapi.State {
+	s := says(ledger, limit, 0)
+	s.Destinations[0].Wanted, s.Destinations[0].PeakLent = wanted, peak
+	return s
+}
+
 // Each row is a rule of the ledger: what it is, who says what, and the charge and limit that follow.
 func TestRules(t *testing.T) {
 	type accounts = map[string]budget.Account
@@ -76,6 +83,30 @@ func TestRules(t *testing.T) {
 		{"more pods than connections: the first have one each",
 			ledger(1, nil), []budget.Pod{{UID: "a", State: says(0, 0, 0)}, {UID: "b", State: says(0, 0, 0)}, {UID: "c", State: says(0, 0, 0)}}, 2,
 			want{"a": {1, 1}, "b": {1, 1}, "c": {0, 0}}},
+		{"who is short gets what others do not want, as they prove that they let go of it",
+			ledger(6, accounts{"a": entry(10, 10, 5), "b": entry(10, 10, 5)}),
+			[]budget.Pod{{UID: "a", State: wants(6, 10, 16, 10)}, {UID: "b", State: wants(6, 10, 2, 2)}}, b,
+			want{"a": {10, 10}, "b": {10, 3}}},
+		{"two that are short share evenly",
+			ledger(6, accounts{"a": entry(15, 15, 5), "b": entry(5, 5, 5)}),
+			[]budget.Pod{{UID: "a", State: wants(6, 15, 40, 15)}, {UID: "b", State: wants(6, 5, 30, 5)}}, b,
+			want{"a": {15, 10}, "b": {5, 5}}},
+		{"what was wanted lately is left to a pod while nobody wants it now",
+			ledger(6, accounts{"a": entry(15, 15, 5), "b": entry(5, 5, 5)}),
+			[]budget.Pod{{UID: "a", State: wants(6, 15, 1, 14)}, {UID: "b", State: wants(6, 5, 4, 4)}}, b,
+			want{"a": {15, 15}, "b": {5, 5}}},
+		{"but not when somebody does",
+			ledger(6, accounts{"a": entry(15, 15, 5), "b": entry(5, 5, 5)}),
+			[]budget.Pod{{UID: "a", State: wants(6, 15, 1, 14)}, {UID: "b", State: wants(6, 5, 12, 5)}}, b,
+			want{"a": {15, 8}, "b": {5, 5}}},
+		{"nothing moves for a little more fairness while nobody is short",
+			ledger(6, accounts{"a": entry(13, 13, 5), "b": entry(7, 7, 5)}),
+			[]budget.Pod{{UID: "a", State: wants(6, 13, 3, 3)}, {UID: "b", State: wants(6, 7, 7, 7)}}, b,
+			want{"a": {13, 13}, "b": {7, 7}}},
+		{"but does when somebody has less than half of what is fair",
+			ledger(6, accounts{"a": entry(18, 18, 5), "b": entry(2, 2, 5)}),
+			[]budget.Pod{{UID: "a", State: wants(6, 18, 3, 3)}, {UID: "b", State: wants(6, 2, 2, 2)}}, b,
+			want{"a": {18, 11}, "b": {2, 2}}},
 		{"a ledger older than what a pod runs proves nothing",
 			ledger(6, accounts{"a": entry(10, 10, 5), "b": entry(10, 10, 5)}),
 			[]budget.Pod{{UID: "a", State: says(7, 15, 0)}, {UID: "b", State: says(6, 10, 0)}}, b,

@@ -158,11 +158,14 @@ func (t *turn) lower() {
 func (t *turn) share(name string) {
 	movable, held := t.movable(name)
 	demands := make([]Demand, len(movable))
-	budget := t.budgets[name]
 	for i, uid := range movable {
-		demands[i] = Demand{Want: budget, Held: t.Pods[uid].Destinations[name].Limit}
+		demands[i] = t.demand(uid, name)
 	}
-	targets := Divide(int32(max(int64(budget)-held, 0)), demands)
+	total := int32(max(int64(t.budgets[name])-held, 0))
+	targets := Divide(total, demands)
+	if content(total, demands, targets) {
+		return
+	}
 	for i, uid := range movable {
 		if e := t.Pods[uid].Destinations[name]; e.Limit > targets[i] {
 			t.set(uid, name, targets[i])

@@ -43,6 +43,7 @@ type pod struct {
 	kept        *podapi.Config   // the last accepted push, in its emptyDir
 	falls       map[string]int32 // while it drains: what limits have fallen to as clients left
 	open        map[string]int32
+	wants       map[string]int32 // what its clients want
 }
 
 // linger is what a server still counts of a pod that died.
@@ -81,7 +82,7 @@ func newOperator() *operator {
 func (w *world) start() {
 	w.born++
 	uid := string(rune('a'+w.born%26)) + time.Unix(int64(w.born), 0).UTC().Format("0405")
-	w.pods[uid] = &pod{uid: uid, running: true, core: agent.NewCore(uid), open: map[string]int32{}}
+	w.pods[uid] = &pod{uid: uid, running: true, core: agent.NewCore(uid), open: map[string]int32{}, wants: map[string]int32{}}
 }
 
 func (w *world) uids() []string { return slices.Sorted(maps.Keys(w.pods)) }
@@ -113,7 +114,9 @@ func (p *pod) limit(name string) int32 {
 func (p *pod) state() *podapi.State {
 	s := &podapi.State{PodUID: p.uid, Ledger: p.core.Ledger(), Draining: p.core.Draining()}
 	for _, name := range []string{"a", "b"} {
-		s.Destinations = append(s.Destinations, podapi.DestinationState{Name: name, Limit: p.limit(name), Open: p.open[name]})
+		s.Destinations = append(s.Destinations, podapi.DestinationState{
+			Name: name, Limit: p.limit(name), Open: p.open[name], Lent: p.open[name], Wanted: p.wants[name],
+		})
 	}
 	return s
 }

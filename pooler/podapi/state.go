@@ -49,6 +49,9 @@ type DestinationState struct {
 	Closing   int32 `json:"closing"`
 	Waiting   int32 `json:"waiting"` // clients
 
+	// Wanted is the most connections that clients wanted at one time in the last seconds: those lent and those waited for.
+	Wanted int32 `json:"wanted,omitempty"`
+
 	// Over the last WindowSeconds.
 	PeakLent        int32     `json:"peakLent"`
 	PeakWaiting     int32     `json:"peakWaiting"`
