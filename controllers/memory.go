@@ -30,6 +30,7 @@ type remembered struct {
 
 	children    map[types.UID]bool // UIDs of what was applied
 	statusWrite time.Time          // when the status was last written
+	trusts      time.Duration      // how old what pods said may be before they are asked again: nothing moves
 	refusedPush map[string]string  // pod UID -> why it last did not take a push, so that the log says it once
 }
 

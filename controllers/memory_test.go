@@ -91,19 +91,21 @@ func TestWhenToLookAgain(t *testing.T) {
 	other := errors.New("the API server is away")
 	tests := map[string]struct {
 		err     error
+		pushed  bool
 		want    reconcile.Result
 		wantErr bool
 	}{
-		"as the plan says":                                {want: reconcile.Result{RequeueAfter: plan.Slow}},
-		"soon after a lost race":                          {err: fmt.Errorf("write: %w", errChanged), want: reconcile.Result{RequeueAfter: soon}},
-		"in a second while an object is being deleted":    {err: fmt.Errorf("wait: %w", errLeaving), want: reconcile.Result{RequeueAfter: plan.Fast}},
-		"in a second after both":                          {err: errors.Join(errChanged, errLeaving), want: reconcile.Result{RequeueAfter: plan.Fast}},
-		"with growing pauses after an error":              {err: other, wantErr: true},
-		"with growing pauses after an error among others": {err: errors.Join(errChanged, other), wantErr: true},
+		"as the plan says": {want: reconcile.Result{RequeueAfter: plan.Slow}},
+		"soon after a push, to give out what pods let go of": {pushed: true, want: reconcile.Result{RequeueAfter: soon}},
+		"soon after a lost race":                             {err: fmt.Errorf("write: %w", errChanged), want: reconcile.Result{RequeueAfter: soon}},
+		"in a second while an object is being deleted":       {err: fmt.Errorf("wait: %w", errLeaving), want: reconcile.Result{RequeueAfter: plan.Fast}},
+		"in a second after both":                             {err: errors.Join(errChanged, errLeaving), want: reconcile.Result{RequeueAfter: plan.Fast}},
+		"with growing pauses after an error":                 {err: other, wantErr: true},
+		"with growing pauses after an error among others":    {err: errors.Join(errChanged, other), wantErr: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &pass{plan: &plan.Plan{Requeue: plan.Slow}}
+			p := &pass{plan: &plan.Plan{Requeue: plan.Slow}, known: &remembered{}, pushed: test.pushed}
 			got, err := p.result(test.err)
 			if got != test.want || (err != nil) != test.wantErr {
 				t.Errorf("got %+v, %v", got, err)

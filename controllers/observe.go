@@ -43,7 +43,7 @@ func (p *pass) observe(ctx context.Context) error {
 		Now:        p.Now(),
 		Vanish:     p.Vanish,
 	}
-	p.heard(p.Pods.Poll(ctx, found))
+	p.heard(p.Pods.Poll(ctx, found, p.known.trusts))
 	return nil
 }
 

@@ -34,6 +34,7 @@ type pass struct {
 
 	observation plan.Observation
 	plan        *plan.Plan
+	pushed      bool                // some pod took a push
 	troubles    []readiness.Trouble // what no retry mends
 }
 

@@ -22,6 +22,7 @@ func (p *pass) push(ctx context.Context) {
 		return
 	}
 	results, failed := p.Pods.PushAll(ctx, lagging, []byte(p.plan.Data[podapi.ConfigKey]))
+	p.pushed = len(failed) < len(lagging)
 	for _, result := range results {
 		for i := range p.observation.Pods {
 			if p.observation.Pods[i].UID == result.Pod.UID {

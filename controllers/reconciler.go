@@ -23,11 +23,15 @@ const vanish = 45 * time.Second
 // soon is when to look again after losing a race: the cache needs a moment to catch up.
 const soon = 200 * time.Millisecond
 
+// calm is how old what pods said may be while nothing moves: a little more than they are heard anyway.
+const calm = plan.Slow + 5*time.Second
+
 // Options of a Reconciler. All are required unless they say otherwise.
 type Options struct {
 	Client client.Client        // reads from a cache and writes
 	Direct client.Reader        // reads past the cache
 	Pods   *pods.Client         // talks to pods
+	News   *News                // of pods, to be given to Pods
 	Events events.EventRecorder // tells people
 
 	ClientCA string // PEM of the control CA, by which pods know the operator
@@ -87,8 +91,14 @@ func (r *Reconciler) forget(request ctrl.Request) {
 
 // result turns the outcome of a pass into when to look again.
 func (p *pass) result(err error) (ctrl.Result, error) {
+	p.known.trusts = 0
 	switch {
+	case err == nil && p.pushed: // what pods proved may be given to others at once
+		return ctrl.Result{RequeueAfter: soon}, nil
 	case err == nil:
+		if p.plan.Requeue == plan.Slow {
+			p.known.trusts = calm
+		}
 		return ctrl.Result{RequeueAfter: p.plan.Requeue}, nil
 	case only(err, errChanged):
 		return ctrl.Result{RequeueAfter: soon}, nil

@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,9 +22,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
-	"github.com/weir-dev/weir/controllers/pods"
 )
 
 // The pauses after errors of the API server.
@@ -72,7 +74,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager, concurrency int) err
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ConfigMap{}).
 		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(r.poolOfSlice)).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(poolOfSlice)).
+		WatchesRawSource(source.Func(r.News.start)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
 			EnableWarmup:            new(true),
@@ -81,15 +84,35 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager, concurrency int) err
 		Complete(r)
 }
 
-// poolOfSlice is the pool whose Service an EndpointSlice belongs to. On the way it shows the slice to who talks to pods: a
-// pass sees only the latest of several changes.
-func (r *Reconciler) poolOfSlice(_ context.Context, object client.Object) []reconcile.Request {
+// poolOfSlice is the pool whose Service an EndpointSlice belongs to.
+func poolOfSlice(_ context.Context, object client.Object) []reconcile.Request {
 	pool := object.GetLabels()[v1alpha1.LabelPool]
 	if pool == "" {
 		return nil
 	}
-	if slice, ok := object.(*discoveryv1.EndpointSlice); ok {
-		r.Pods.Seen(pods.Find([]discoveryv1.EndpointSlice{*slice}))
-	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: pool}}}
+}
+
+// News are pools whose pods have something to say: a source of passes.
+type News struct {
+	mu    sync.Mutex
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request] // nil before the controller starts
+}
+
+// Of asks for a pass over a pool, namespace/name. It is what pods.Options.News is for.
+func (n *News) Of(pool string) {
+	namespace, name, ok := strings.Cut(pool, "/")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if ok && n.queue != nil {
+		n.queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
+	}
+}
+
+// start is a source.Func.
+func (n *News) start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.queue = queue
+	return nil
 }

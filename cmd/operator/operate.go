@@ -52,7 +52,8 @@ func operate(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
-	podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate})
+	news := &controllers.News{}
+	podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, News: news.Of})
 	defer podClient.Close()
 	if err := metrics.Registry.Register(podClient); err != nil {
 		return fmt.Errorf("register the metrics of pods: %w", err)
@@ -61,6 +62,7 @@ func operate(ctx context.Context, o options) error {
 		Client:   manager.GetClient(),
 		Direct:   manager.GetAPIReader(),
 		Pods:     podClient,
+		News:     news,
 		Events:   manager.GetEventRecorder(name),
 		ClientCA: authority.PEM(),
 		Image:    o.poolerImage,

@@ -52,8 +52,10 @@ var _ = Describe("the shares of pods", func() {
 		for _, pod := range pods {
 			pod.Hold(true) // all connections are in a transaction
 			pod.SetOpen("main", 10)
+			pod.SetWanted("main", 20)
 		}
 		late := g.addPods(ctx, "c")[0]
+		late.SetWanted("main", 20)
 
 		By("shrinking first")
 		Eventually(limits(pods...)).Should(ConsistOf(int32(7), int32(7)))
@@ -82,9 +84,27 @@ var _ = Describe("the shares of pods", func() {
 		Consistently(charge(ctx, "b"), "4s").Should(Equal(int32(10)))
 		Expect(charged(ctx)).To(BeNumerically("<=", maxOpen))
 
-		By("and move on when it is back")
+		By("and move on when it is back and others need them")
 		Expect(pods[1].Restart()).To(Succeed())
-		Eventually(limits(append(pods, late)...)).Should(ConsistOf(int32(7), int32(7), int32(6)))
+		late.SetWanted("main", 9)
+		Eventually(limits(late)).Should(ContainElement(BeNumerically(">=", 9)))
+		Expect(charged(ctx)).To(BeNumerically("<=", maxOpen))
+	})
+
+	It("follow demand within two seconds, although a pool in calm is looked at every ten", func(ctx context.Context) {
+		pods := g.addPods(ctx, "a", "b")
+		g.serve(ctx)
+		g.standsStill(ctx)
+		polls := pods[0].Polls()
+		Consistently(func() int { return pods[0].Polls() }, "2s").Should(BeNumerically("<=", polls+1), "nobody polls in calm")
+		pods[0].SetWanted("main", 17)
+		Eventually(limits(pods...), "2s").Should(Equal([]int32{18, 2}))
+		Expect(g.bounds()).To(BeNumerically("<=", maxOpen))
+		pods[1].SetWanted("main", 30)
+		Eventually(limits(pods...), "2s").Should(Equal([]int32{10, 10}))
+		pods[0].SetWanted("main", 4)
+		Eventually(limits(pods...), "2s").Should(Equal([]int32{4, 16}))
+		Expect(charged(ctx)).To(BeNumerically("<=", maxOpen))
 	})
 
 	It("come back at once from a pod that leaves in order", func(ctx context.Context) {

@@ -40,11 +40,13 @@ func (g *ground) startOperatorWith(image string) *operator {
 		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // several operators in one process
 	})
 	Expect(err).NotTo(HaveOccurred())
-	podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: g.network.Dial})
+	news := &controllers.News{}
+	podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: g.network.Dial, News: news.Of})
 	reconciler := controllers.New(controllers.Options{
 		Client:   manager.GetClient(),
 		Direct:   manager.GetAPIReader(),
 		Pods:     podClient,
+		News:     news,
 		Events:   manager.GetEventRecorder("weir-operator"),
 		ClientCA: authority.PEM(),
 		Image:    image,

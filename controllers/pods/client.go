@@ -51,6 +51,9 @@ type Options struct {
 	InFlight int
 	// Dial opens TCP connections to pods. Unset: an ordinary net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// News is called, from any goroutine, when a pod of a pool has something to say at once. Unset: pods are only heard when
+	// they are polled.
+	News func(pool string)
 	// Now is the clock. Unset: time.Now.
 	Now func() time.Time
 }
@@ -62,19 +65,24 @@ type Client struct {
 	inFlight chan struct{}
 	metrics  clientMetrics
 
+	ctx       context.Context // of those who attend
+	stop      context.CancelFunc
+	attending sync.WaitGroup
+
 	mu   sync.Mutex
 	pods map[string]*contact // by UID
 }
 
 // contact is what the client knows of one pod.
 type contact struct {
-	pool    string
+	pool    string // does not change
 	address netip.Addr
 	pinned  bool
 	pin     [sha256.Size]byte // of the certificate first seen
 
-	last   *podapi.State // what it answered last, however old
-	lastAt time.Time     // when it answered that
+	last   *podapi.State      // what it answered last, however old
+	lastAt time.Time          // when it answered that
+	leave  context.CancelFunc // ends who attends to it; nil: nobody does
 
 	pause    time.Duration // 0: the last call was answered
 	nextTry  time.Time
@@ -115,6 +123,7 @@ func New(options Options) *Client {
 		options.Now = time.Now
 	}
 	c := &Client{options: options, inFlight: make(chan struct{}, options.InFlight), metrics: newMetrics(), pods: map[string]*contact{}}
+	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			DialTLSContext:      c.dial,
@@ -129,12 +138,17 @@ func New(options Options) *Client {
 	return c
 }
 
-// Close closes the kept connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close ends what is under way of itself and closes the kept connections.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.stop() // nobody begins to attend after this
+	c.mu.Unlock()
+	c.attending.Wait()
+	c.http.CloseIdleConnections()
+}
 
-// Meet tells the client which pods a pool has now. Others that the pool had are forgotten with their pins. Implies Seen.
+// Meet tells the client which pods a pool has now. Others that the pool had are forgotten with their pins.
 func (c *Client) Meet(pool string, pods []Pod) {
-	defer c.Seen(pods)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	present := make(map[string]bool, len(pods))
@@ -142,26 +156,17 @@ func (c *Client) Meet(pool string, pods []Pod) {
 		present[pod.UID] = true
 		known := c.pods[pod.UID]
 		if known == nil {
-			known = &contact{}
+			known = &contact{pool: pool}
 			c.pods[pod.UID] = known
 		}
-		known.pool, known.address = pool, pod.Address
+		known.address = pod.Address
 	}
 	for uid, known := range c.pods {
 		if known.pool == pool && !present[uid] {
+			if known.leave != nil {
+				known.leave()
+			}
 			delete(c.pods, uid)
-		}
-	}
-}
-
-// Seen lets pods that are not Ready show a new certificate: their container may have restarted. Whoever watches EndpointSlices
-// calls it for each event, because a pod that is soon Ready again may not be seen otherwise.
-func (c *Client) Seen(pods []Pod) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, pod := range pods {
-		if known := c.pods[pod.UID]; known != nil && !pod.Ready {
-			known.pinned = false
 		}
 	}
 }
@@ -172,18 +177,7 @@ func (c *Client) State(ctx context.Context, uid string) (podapi.State, error) {
 	if err := c.call(ctx, uid, http.MethodGet, podapi.PathState, nil, &state); err != nil {
 		return podapi.State{}, err
 	}
-	if state.Version != podapi.Version {
-		return podapi.State{}, fmt.Errorf("it speaks version %d of the state, this operator speaks %d", state.Version, podapi.Version)
-	}
-	if state.PodUID != uid {
-		return podapi.State{}, fmt.Errorf("pod %q answers in place of %q", state.PodUID, uid)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known := c.pods[uid]; known != nil {
-		known.last, known.lastAt = &state, c.options.Now()
-	}
-	return state, nil
+	return state, c.note(uid, &state)
 }
 
 // lastState is what the pod answered last and when, or nil.

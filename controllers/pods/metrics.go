@@ -10,6 +10,7 @@ import (
 type clientMetrics struct {
 	calls   *prometheus.CounterVec
 	seconds prometheus.Histogram
+	news    prometheus.Counter
 }
 
 func newMetrics() clientMetrics {
@@ -22,6 +23,10 @@ func newMetrics() clientMetrics {
 			Name:    "weir_operator_pod_call_seconds",
 			Help:    "How long calls to the control ports of pods took, the wait for a free call not included.",
 			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2},
+		}),
+		news: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weir_operator_pod_news_total",
+			Help: "How often a pod had something to say at once: clients short of connections, or that it leaves.",
 		}),
 	}
 }
@@ -48,6 +53,7 @@ func (m clientMetrics) count(err error) {
 func (c *Client) Describe(out chan<- *prometheus.Desc) {
 	c.metrics.calls.Describe(out)
 	c.metrics.seconds.Describe(out)
+	c.metrics.news.Describe(out)
 	out <- inFlightDesc
 	out <- boundDesc
 	out <- knownDesc
@@ -57,6 +63,7 @@ func (c *Client) Describe(out chan<- *prometheus.Desc) {
 func (c *Client) Collect(out chan<- prometheus.Metric) {
 	c.metrics.calls.Collect(out)
 	c.metrics.seconds.Collect(out)
+	c.metrics.news.Collect(out)
 	answering, silent := c.countPods()
 	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,9 +22,14 @@ type Result struct {
 }
 
 // Poll asks each pod for its state, all at once, and returns a result for each, in their order. It takes no longer than
-// the client's timeout plus the wait for a free call.
-func (c *Client) Poll(ctx context.Context, pods []Pod) []Result {
+// the client's timeout plus the wait for a free call. Pods that are attended to and have no news are not asked if all of them
+// have answered within age.
+func (c *Client) Poll(ctx context.Context, pods []Pod, age time.Duration) []Result {
+	calm := age > 0 && !slices.ContainsFunc(pods, func(pod Pod) bool { return !c.heard(pod.UID, age) })
 	return c.each(pods, func(pod Pod) error {
+		if calm {
+			return nil
+		}
 		_, err := c.State(ctx, pod.UID)
 		return err
 	})

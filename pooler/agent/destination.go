@@ -36,7 +36,9 @@ type destination struct {
 
 	gone chan struct{} // closed when it has left
 
-	window *window.Window // needs mu alone
+	window *window.Window   // needs mu alone
+	wanted [wantedFor]int32 // in the latest samples; needs mu alone
+	short  time.Time        // when clients last waited with the share used up; needs mu alone
 }
 
 // render makes d serve one destination of a Config, or tells in problems why it cannot.

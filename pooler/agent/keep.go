@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/weir-dev/weir/pooler/config"
+	"github.com/weir-dev/weir/pooler/durable"
 	"github.com/weir-dev/weir/pooler/podapi"
 )
 
@@ -20,39 +21,7 @@ const keptFile = "accepted.json"
 
 // keep makes a push outlive the process: when it returns nil, the push is on disk. It is called by one at a time.
 func keep(dir string, push []byte) error {
-	path := filepath.Join(dir, keptFile)
-	if err := writeSynced(path+".new", push); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func writeSynced(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer file.Close() // closed already when all went well
-	if _, err := file.Write(content); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	return file.Close()
-}
-
-// syncDir makes a rename in a directory outlive the machine.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.Write(dir, keptFile, push)
 }
 
 // kept reads the last push that was kept; nil: there is none.

@@ -34,6 +34,7 @@ func (a *Agent) State() podapi.State {
 		s.Clients += stats.Clients
 		s.Destinations = append(s.Destinations, state)
 	}
+	s.News = a.news(now)
 	a.noteTold(s)
 	return s
 }
@@ -110,6 +111,7 @@ func (a *Agent) destinationState(d *destination, now time.Time) (podapi.Destinat
 		Resetting: stats.Resetting, Closing: stats.Closing, Waiting: stats.Waiting,
 		PeakLent: summary.PeakLent, PeakWaiting: summary.PeakWaiting,
 		AcquireTimeouts: summary.Timeouts, Wait: summary.Wait,
+		Wanted:    d.wants(stats),
 		Reachable: stats.Reachable, Fault: stats.Fault,
 	}, stats
 }
@@ -121,7 +123,8 @@ func (a *Agent) sample() {
 	now := time.Now()
 	for _, d := range a.reported() {
 		if d.engine != nil {
-			a.destinationState(d, now)
+			_, stats := a.destinationState(d, now)
+			d.sampled(stats)
 			d.engine.ResetPeaks()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/weir-dev/weir/pooler/agent"
@@ -34,6 +35,7 @@ const (
 type Pod interface {
 	Push(document []byte) (podapi.Applied, error)
 	State() podapi.State
+	News() string            // State().News
 	Trusted() *x509.CertPool // whose certificates are let in
 }
 
@@ -42,15 +44,17 @@ type Server struct {
 	pod  Pod
 	log  *slog.Logger
 	http *http.Server
+
+	closing chan struct{} // closed by Shutdown: nobody waits for news any more
 }
 
-// New makes a Server with a certificate of its own.
-func New(pod Pod, log *slog.Logger) (*Server, error) {
-	certificate, err := selfMade()
+// New makes a Server. Its certificate is kept in a directory that outlives the process: the operator knows the pod by it.
+func New(pod Pod, stateDir string, log *slog.Logger) (*Server, error) {
+	certificate, err := keptCertificate(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{pod: pod, log: log}
+	s := &Server{pod: pod, log: log, closing: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT "+podapi.PathConfig, s.putConfig)
 	mux.HandleFunc("GET "+podapi.PathState, s.getState)
@@ -72,6 +76,7 @@ func New(pod Pod, log *slog.Logger) (*Server, error) {
 		IdleTimeout:       idleTime,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers must not fill the log
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.closing) }))
 	return s, nil
 }
 
@@ -153,8 +158,10 @@ func statusOf(err error) int {
 	return http.StatusServiceUnavailable
 }
 
-func (s *Server) getState(w http.ResponseWriter, _ *http.Request) {
-	s.answer(w, s.pod.State())
+func (s *Server) getState(w http.ResponseWriter, r *http.Request) {
+	if s.awaitNews(w, r) {
+		s.answer(w, s.pod.State())
+	}
 }
 
 func (s *Server) answer(w http.ResponseWriter, v any) {

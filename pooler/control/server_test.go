@@ -89,6 +89,8 @@ func (a *authority) pool() *x509.CertPool {
 type pod struct {
 	trusted atomic.Pointer[x509.CertPool]
 	pushed  atomic.Int64
+	news    atomic.Pointer[string]
+	asked   atomic.Int64
 	answer  error
 }
 
@@ -98,11 +100,18 @@ func (p *pod) Push(document []byte) (podapi.Applied, error) {
 }
 func (p *pod) State() podapi.State     { return podapi.State{Version: 1, PodUID: "uid", Ledger: 7} }
 func (p *pod) Trusted() *x509.CertPool { return p.trusted.Load() }
+func (p *pod) News() string {
+	p.asked.Add(1)
+	if p.news.Load() == nil {
+		return ""
+	}
+	return *p.news.Load()
+}
 
 // serve runs the port until the test ends and returns its URL.
 func serve(t *testing.T, p *pod) string {
 	t.Helper()
-	server, err := New(p, slog.New(slog.DiscardHandler))
+	server, err := New(p, t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

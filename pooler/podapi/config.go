@@ -9,6 +9,15 @@ const (
 	PathState  = "/v1/state"  // GET answers State
 )
 
+// Parameters of PathState: a GET that has both is answered when State.News is another word than the one seen, or after that
+// many seconds, MaxWaitSeconds at most.
+const (
+	ParamWait = "wait"
+	ParamSeen = "seen"
+
+	MaxWaitSeconds = 30
+)
+
 // MaxConfigBytes bounds a Config on the wire; a ConfigMap cannot hold more either.
 const MaxConfigBytes = 1 << 20
 

@@ -23,6 +23,10 @@ type State struct {
 	Ready      bool   `json:"ready"`
 	Clients    int32  `json:"clients"`
 
+	// News is a word that changes when the operator should look at once: clients are short of connections, the pod begins to
+	// leave, or it has let go of everything. Empty: all is calm.
+	News string `json:"news,omitempty"`
+
 	WindowSeconds int32              `json:"windowSeconds"` // the span of peaks, waits and timeouts
 	Problems      []Problem          `json:"problems,omitempty"`
 	Destinations  []DestinationState `json:"destinations"`

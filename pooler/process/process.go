@@ -56,7 +56,7 @@ func Run(opts Options, leave, hasten <-chan struct{}) error {
 
 	pod := newAgent(opts)
 	defer pod.Close()
-	controlServer, err := control.New(pod, opts.Logger)
+	controlServer, err := control.New(pod, opts.StateDir, opts.Logger)
 	if err != nil {
 		return fmt.Errorf("prepare the control port: %w", err)
 	}

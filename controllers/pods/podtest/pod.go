@@ -19,13 +19,17 @@ type Pod struct {
 	UID     string
 	Address string // host:port in its Network
 
-	network  *Network
-	clientCA string
-	server   *http.Server
+	network     *Network
+	clientCA    string
+	certificate tls.Certificate
+	server      *http.Server
+	stopped     chan struct{}
 
 	mu       sync.Mutex
 	config   podapi.Config
 	open     map[string]int32 // connections by destination
+	wanted   map[string]int32 // what clients want, by destination
+	changed  chan struct{}    // closed when news may be other ones
 	held     bool             // open connections stay open whatever the limit
 	draining bool
 	problems []podapi.Problem
@@ -33,6 +37,7 @@ type Pod struct {
 	refusal  string
 	answer   string
 	pushes   int
+	polls    int
 }
 
 // Start makes a pod that serves its control port at address of network until Stop. It lets in who shows a certificate
@@ -40,24 +45,29 @@ type Pod struct {
 func Start(network *Network, uid, address, clientCA string) (*Pod, error) {
 	p := &Pod{
 		UID: uid, Address: address, network: network, clientCA: clientCA,
-		open: map[string]int32{}, faults: map[string]podapi.Problem{},
+		open: map[string]int32{}, wanted: map[string]int32{}, changed: make(chan struct{}), faults: map[string]podapi.Problem{},
+	}
+	if err := p.masquerade(); err != nil {
+		return nil, err
 	}
 	return p, p.serve()
 }
 
-// serve begins to listen, with a certificate of its own.
+// masquerade gives the pod another certificate.
+func (p *Pod) masquerade() (err error) {
+	p.certificate, err = selfMade()
+	return err
+}
+
+// serve begins to listen.
 func (p *Pod) serve() error {
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM([]byte(p.clientCA)) {
 		return fmt.Errorf("the client CA of pod %q holds no certificate", p.UID)
 	}
-	certificate, err := selfMade()
-	if err != nil {
-		return err
-	}
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{certificate},
+		Certificates: []tls.Certificate{p.certificate},
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 		ClientCAs:    authorities,
 	})
@@ -67,6 +77,7 @@ func (p *Pod) serve() error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT "+podapi.PathConfig, p.accept)
 	mux.HandleFunc("GET "+podapi.PathState, p.report)
+	p.stopped = make(chan struct{})
 	p.server = &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}
 	go func(server *http.Server, listener net.Listener) { _ = server.Serve(listener) }(p.server, listener)
 	p.network.Route(p.Address, listener.Addr().String())
@@ -76,11 +87,25 @@ func (p *Pod) serve() error {
 // Stop ends the pod; its address becomes unreachable.
 func (p *Pod) Stop() {
 	p.network.Route(p.Address, "")
+	select {
+	case <-p.stopped:
+	default:
+		close(p.stopped)
+	}
 	_ = p.server.Close()
 }
 
-// Restart ends the pod's process and starts another, which makes a new certificate and keeps the accepted Config, as a
-// container that restarts in its pod does.
+// Masquerade ends the pod's process; another one answers in its place, with a certificate of its own.
+func (p *Pod) Masquerade() error {
+	p.Stop()
+	if err := p.masquerade(); err != nil {
+		return err
+	}
+	return p.serve()
+}
+
+// Restart ends the pod's process and starts another, which keeps certificate and accepted Config, as a container that restarts
+// in its pod does.
 func (p *Pod) Restart() error {
 	p.Stop()
 	return p.serve()
@@ -106,6 +131,7 @@ func (p *Pod) accept(w http.ResponseWriter, r *http.Request) {
 	}
 	p.config = config
 	p.obey()
+	p.shake()
 	writeJSON(w, podapi.Applied{Generation: config.Generation, Ledger: config.Ledger})
 }
 
@@ -125,9 +151,15 @@ func (p *Pod) obey() {
 }
 
 // report serves GET state.
-func (p *Pod) report(w http.ResponseWriter, _ *http.Request) {
+func (p *Pod) report(w http.ResponseWriter, r *http.Request) {
+	if !p.awaitNews(r) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !r.URL.Query().Has(podapi.ParamWait) {
+		p.polls++
+	}
 	if p.answer != "" {
 		_, _ = io.WriteString(w, p.answer)
 		return
@@ -142,10 +174,12 @@ func (p *Pod) state() podapi.State {
 		Draining: p.draining, WindowSeconds: 60, Problems: p.problems,
 		Ready: p.config.Ledger > 0 && !p.draining && len(p.problems) == 0 && p.refusal == "",
 	}
+	state.News = p.news()
 	for _, d := range p.config.Destinations {
 		destination := podapi.DestinationState{
 			Name: d.Name, Limit: p.limit(d.Name), Open: p.open[d.Name], Idle: p.open[d.Name], StopPolicy: d.StopPolicy, Reachable: "True",
 		}
+		destination.Wanted = p.wanted[d.Name]
 		if p.held {
 			destination.Idle, destination.Lent = 0, destination.Open
 		}
@@ -188,6 +222,14 @@ func (p *Pod) SetOpen(destination string, open int32) {
 	p.open[destination] = open
 }
 
+// SetWanted makes clients want so many connections to a destination.
+func (p *Pod) SetWanted(destination string, wanted int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted[destination] = wanted
+	p.shake()
+}
+
 // Hold keeps connections open that are above the limit, as clients in a transaction do; without it they close at once.
 func (p *Pod) Hold(held bool) {
 	p.mu.Lock()
@@ -201,6 +243,7 @@ func (p *Pod) SetDraining(draining bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.draining = draining
+	p.shake()
 }
 
 // SetProblems are what the pod complains of.
@@ -240,6 +283,13 @@ func (p *Pod) Pushes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.pushes
+}
+
+// Polls is how often the pod was asked for its state, questions that stay open not counted.
+func (p *Pod) Polls() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.polls
 }
 
 func writeJSON(w http.ResponseWriter, value any) {
