@@ -1,0 +1,58 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+var _ = Describe("kubectl weir", Ordered, func() {
+	const pool = "plugin-db"
+	weir := func(args ...string) string {
+		GinkgoHelper()
+		return must(append([]string{"weir", "-n", namespace}, args...)...)
+	}
+
+	BeforeAll(func() {
+		folder := GinkgoT().TempDir()
+		build := exec.Command("go", "build", "-o", filepath.Join(folder, "kubectl-weir"), "../../cmd/kubectl-weir")
+		out, err := build.CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(out))
+		GinkgoT().Setenv("PATH", folder+":"+os.Getenv("PATH"))
+		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+	})
+
+	It("shows pools from their status", func() {
+		Expect(weir("status", pool)).To(MatchRegexp(`(?m)^plugin-db +main +12 .* True +Ready$`))
+		Expect(weir("status")).To(ContainSubstring(pool))
+	})
+	It("shows each pod from its own metrics", func() {
+		Expect(weir("top", pool, "--once", "--interval=1s")).To(MatchRegexp(`(?s)DESTINATION.*main +plugin-db-pooler-\S+ +6 .*main +plugin-db-pooler-\S+ +6 `))
+	})
+	It("explains a pool that is ready, and one that is not", func() {
+		Expect(weir("explain", pool)).To(Equal("Pool plugin-db is ready. Clients connect to plugin-db.demo.svc:5432."))
+		apply(poolManifest("plugin-lame", 1, "postgres.demo.svc", "no-such-users", ""))
+		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", "plugin-lame", "--timeout=120s") })
+		Eventually(func() string { return weir("explain", "plugin-lame") }).Should(And(
+			ContainSubstring("is not ready"), ContainSubstring("no-such-users")))
+	})
+	It("holds clients and lets them go on", func() {
+		Expect(weir("hold", pool, "--drain")).To(ContainSubstring("Held. Clients wait until: kubectl weir resume plugin-db"))
+		Expect(weir("explain", pool)).To(ContainSubstring("is not ready"))
+		Expect(weir("resume", pool)).To(ContainSubstring("Clients go on."))
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=60s")
+	})
+	It("lets a pod go, as the PodDisruptionBudget allows", func() {
+		leaving := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "-o", "jsonpath={.items[0].metadata.name}")
+		Expect(weir("drain", leaving)).To(HaveSuffix("Gone."))
+		_, err := kubectl("-n", namespace, "get", "pod", leaving)
+		Expect(err).To(MatchError(ContainSubstring("NotFound")))
+	})
+})
