@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 results=${1:-dist/test}
 export CLUSTER=${CLUSTER:-weir-e2e}
 mkdir -p "$results"
+results=$(cd "$results" && pwd)
 helm=$(hack/helm.sh)
+CGO_ENABLED=0 go build -o "$results/bin/" ./cmd/kubectl-weir
 
 [ -n "${KEEP:-}" ] || trap 'hack/demo.sh down' EXIT
 for way in ${INSTALL:-kustomize helm}; do
@@ -15,6 +17,6 @@ for way in ${INSTALL:-kustomize helm}; do
   hack/demo.sh up
   eval "$(hack/cluster/env.sh)"
   hack/cluster/load.sh e2e
-  PATH=$helm:$PATH go tool -modfile=hack/tools/go.mod gotestsum --format standard-verbose --jsonfile "$results/e2e-$way.json" -- \
+  PATH=$helm:$results/bin:$PATH go tool -modfile=hack/tools/go.mod gotestsum --format standard-verbose --jsonfile "$results/e2e-$way.json" -- \
     -tags e2e -count=1 -timeout 40m ./hack/e2e/ -ginkgo.v ${FOCUS:+-ginkgo.focus "$FOCUS"}
 done

@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // forward makes a port of a pod reachable on this machine until ctx ends, and returns the port here.
@@ -29,14 +28,14 @@ func (p *plugin) forward(ctx context.Context, pod *corev1.Pod, port int) (local 
 	if err != nil {
 		return 0, err
 	}
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
-	if overWebSocket, err := portforward.NewSPDYOverWebsocketDialer(url, config); err == nil {
-		dialer = portforward.NewFallbackDialer(overWebSocket, dialer, func(err error) bool {
+	dialer := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	if overWebSocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, config); err == nil {
+		dialer = portforward.NewFallbackDialerForStreaming(overWebSocket, dialer, func(err error) bool {
 			return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 		})
 	}
 	ready := make(chan struct{})
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf(":%d", port)}, ctx.Done(), ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(ctx, dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf(":%d", port)}, ready, io.Discard, io.Discard)
 	if err != nil {
 		return 0, err
 	}
@@ -45,7 +44,7 @@ func (p *plugin) forward(ctx context.Context, pod *corev1.Pod, port int) (local 
 	select {
 	case <-ready:
 	case err := <-failed:
-		return 0, errors.Join(fmt.Errorf("forward a port to pod %q: you need the right to create pods/portforward", pod.Name), err)
+		return 0, fmt.Errorf("forward a port to pod %q, for which you need the right to create pods/portforward: %w", pod.Name, err)
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

@@ -3,10 +3,6 @@
 package e2e_test
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 )
@@ -19,11 +15,6 @@ var _ = Describe("kubectl weir", Ordered, func() {
 	}
 
 	BeforeAll(func() {
-		folder := GinkgoT().TempDir()
-		build := exec.Command("go", "build", "-o", filepath.Join(folder, "kubectl-weir"), "../../cmd/kubectl-weir")
-		out, err := build.CombinedOutput()
-		Expect(err).NotTo(HaveOccurred(), string(out))
-		GinkgoT().Setenv("PATH", folder+":"+os.Getenv("PATH"))
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
