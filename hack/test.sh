@@ -52,6 +52,7 @@ stage_unit() {
   # the pool's invariants, asserted at every unlock
   go_test poolcheck -race -tags poolcheck -timeout 10m ./pooler/pool/...
   module_test helm hack/helm
+  module_test monitoring hack/monitoring
   module_test bench-pool hack/bench-pool
 }
 
@@ -70,7 +71,7 @@ stage_e2e() { hack/e2e.sh "$out"; }
 # results STAGE: the files that a stage leaves
 results() {
   case $1 in
-  unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" "$out/bench-pool.json" ;;
+  unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" "$out/monitoring.json" "$out/bench-pool.json" ;;
   envtest) echo "$out/envtest.json" ;;
   e2e) echo "$out/e2e-kustomize.json" "$out/e2e-helm.json" ;;
   esac

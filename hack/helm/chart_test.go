@@ -260,3 +260,11 @@ func text(t *testing.T, value any) string {
 	}
 	return string(content)
 }
+
+func TestTheSamplesBuild(t *testing.T) {
+	for folder, want := range map[string]string{"samples": "ConnectionPool orders-db", "samples/monitoring": "PrometheusRule weir"} {
+		if found := built(t, "resources: [../config/"+folder+"]"); found[want] == nil {
+			t.Errorf("%s has no %s", folder, want)
+		}
+	}
+}

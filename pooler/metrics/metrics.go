@@ -21,9 +21,14 @@ func Handler(version string, snapshot func() agent.Snapshot) http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{version: version, snapshot: snapshot},
+		Collector(version, snapshot),
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+}
+
+// Collector is what Handler serves, without the numbers of the process.
+func Collector(version string, snapshot func() agent.Snapshot) prometheus.Collector {
+	return &collector{version: version, snapshot: snapshot}
 }
 
 type collector struct {
