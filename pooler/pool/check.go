@@ -43,12 +43,18 @@ func (g *group[C]) check() {
 // check proves what concerns one pool.
 func (p *Pool[C]) check() {
 	var n tally
+	common := 0
 	for e := range p.all {
 		must(e.pool == p && e.state != gone, "a connection of state %d is listed", e.state)
 		n[gone]--
 		n[e.state]++
+		if e.common {
+			must(e.state == lent, "a connection of state %d is counted as lent", e.state)
+			common++
+		}
 	}
 	must(n == p.tally, "counts of the connections %v, of the pool %v", n, p.tally)
+	must(common == p.common, "%d leases of lower classes, counted %d", common, p.common)
 	must(len(p.idle) == p.tally[idle], "%d in the stack, %d idle", len(p.idle), p.tally[idle])
 	for i, e := range p.idle {
 		must(e.state == idle, "a connection of state %d is in the stack", e.state)
@@ -82,7 +88,7 @@ func (p *Pool[C]) alive() bool {
 	switch {
 	case p.paused || p.limit() == 0 || g.budget == 0:
 		return true // somebody said to wait
-	case p.tally[idle] > 0 && p.tally[resetting] < p.queue.len:
+	case p.tally[idle] > 0 && p.tally[resetting] < p.wanting():
 		return false // what is idle must be lent or, to be lent, be checked
 	case p.tally[lent]+p.tally[dialing]+p.tally[resetting]+p.tally[closing] > 0 || p.dials.backoff:
 		return true

@@ -64,6 +64,7 @@ func (p *Pool[C]) seize() {
 		if e.state == lent {
 			e.seized = true
 			e.turn.Add(1)
+			p.free(e)
 			p.shut(e, Shutdown)
 		}
 	}

@@ -26,6 +26,10 @@ type Config struct {
 	MinIdle int // kept idle, as far as Max allows; 0: none
 	MaxIdle int // more than this are closed when released; <= 0 keeps none. Not less than Min or MinIdle
 
+	// Reserve is how many of Max are lent only to clients of class 3 (see Class): those of other classes have no more than
+	// Max - Reserve at one time, though one at least. 0: none; less than Max.
+	Reserve int
+
 	IdleTime time.Duration // above Min and MinIdle, an idle connection is closed after this; <= 0: never
 	Lifetime time.Duration // a connection is closed after a time drawn once from [0.9, 1)·Lifetime; <= 0: never. If it will be missed and Max allows, another is dialed first
 
@@ -86,7 +90,7 @@ func (c Config) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
-	}{{"Max", c.Max}, {"Min", c.Min}, {"MinIdle", c.MinIdle}, {"MaxDials", c.MaxDials}} {
+	}{{"Max", c.Max}, {"Min", c.Min}, {"MinIdle", c.MinIdle}, {"MaxDials", c.MaxDials}, {"Reserve", c.Reserve}} {
 		if f.value < 0 {
 			return fmt.Errorf("pool: Config.%s is %d: must not be negative", f.name, f.value)
 		}
@@ -101,6 +105,9 @@ func (c Config) Validate() error {
 		if f.value > max(c.MaxIdle, 0) {
 			return fmt.Errorf("pool: Config.%s is %d but MaxIdle %d: connections would be closed and dialed again without end", f.name, f.value, c.MaxIdle)
 		}
+	}
+	if c.Reserve > 0 && c.Reserve >= c.Max {
+		return fmt.Errorf("pool: Config.Reserve is %d but Max %d: it must be less", c.Reserve, c.Max)
 	}
 	if c.Queue.Weights != [classes]int{} {
 		for class, weight := range c.Queue.Weights {

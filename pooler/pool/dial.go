@@ -36,7 +36,7 @@ func (p *Pool[C]) room() int {
 // counts, and what others will release soon.
 func (p *Pool[C]) need() int {
 	room := p.room()
-	want := p.queue.len - p.tally[dialing] - p.tally[resetting] - p.tally[idle]
+	want := p.wanting() - p.tally[dialing] - p.tally[resetting] - p.tally[idle]
 	if room == 0 || want <= 0 {
 		return 0
 	}
@@ -55,7 +55,7 @@ func (p *Pool[C]) stock() {
 		return
 	}
 	lacking := max(p.cfg.Min-p.held(),
-		p.cfg.MinIdle+p.queue.len-p.tally[idle]-p.tally[dialing]-p.tally[resetting])
+		p.cfg.MinIdle+p.wanting()-p.tally[idle]-p.tally[dialing]-p.tally[resetting])
 	for n := min(lacking, p.room(), p.group.budget-p.group.open()); n > 0; n-- {
 		p.grow()
 	}

@@ -79,7 +79,7 @@ func (g *group[C]) reclaim() {
 // victim is the pool whose coldest idle connection yields to a hungry pool that holds so many; nil if none does.
 func (g *group[C]) victim(holds int) (victim *Pool[C]) {
 	for _, p := range g.pools {
-		if len(p.idle) == 0 || p.queue.len > 0 && !p.paused {
+		if len(p.idle) == 0 || p.wanting() > 0 && !p.paused {
 			continue
 		}
 		if p.held() <= holds && g.now-p.idle[0].since < turn {

@@ -49,7 +49,8 @@
 //     ceiling.go and replace.go; Stats tells Keep and Ceiling, and how many were Warmed and Replaced.
 //   - A keepalive check takes an idle connection out of the stack and puts it back where it was: it is no use.
 //   - Clients wait in a line for each of four classes, which are served in turns by weight. A client may prefer an idle
-//     connection by its tag, which is looked for among the 32 warmest; nobody waits for one. Shedding is opt-in, see shed.go.
+//     connection by its tag, which is looked for among the 32 warmest; nobody waits for one. Shedding is opt-in, see shed.go, and
+//     so is a reserve for the highest class, see reserve.go.
 //   - What costs is opt-in: where a lease was acquired is noted only with Config.LeakAfter, and of 64 leases one is timed.
 //   - In a Set places go to the waiting pool that holds the fewest, so that the division tends to max-min fairness over
 //     demand. See divide.go.

@@ -51,6 +51,7 @@ type entry[C any] struct {
 	cancel  context.CancelFunc // of the dial, check or reset that runs; nil if none does
 
 	tag    uint64        // from ReleaseAs; 0: none
+	common bool          // it is lent to a client who may not use the reserve
 	timed  bool          // its hold time is taken
 	lentAt time.Duration // on the group's coarse clock
 	site   *site         // where its lease was acquired; nil unless Config.LeakAfter asks for it, or once reported

@@ -32,6 +32,7 @@ type WaitError struct {
 // Brief is the counts that explain a wait. Max is the limit that held: of Config.Max, Set.Limit and Set.SetBudget the lowest.
 type Brief struct {
 	Open, Max, Lent, Dialing int
+	Reserved                 int // of Max, for clients of class 3
 	Paused                   bool
 }
 
@@ -40,6 +41,9 @@ func (e *WaitError) Error() string {
 	fmt.Fprintf(&b, "pool: no connection after %v: %d of %d open", e.Waited.Round(time.Millisecond), e.Counts.Open, e.Counts.Max)
 	if e.Counts.Lent > 0 {
 		fmt.Fprintf(&b, ", %d lent", e.Counts.Lent)
+	}
+	if e.Counts.Reserved > 0 {
+		fmt.Fprintf(&b, ", %d reserved", e.Counts.Reserved)
 	}
 	if e.Counts.Paused {
 		b.WriteString(", paused")

@@ -95,6 +95,7 @@ func (p *Pool[C]) end(l Lease[C]) bool {
 	}
 	e.turn.Store(l.turn + 1)
 	e.site = nil
+	p.free(e)
 	if e.timed {
 		held := p.group.clock() - e.lentAt
 		p.stat.Hold.Observe(held)

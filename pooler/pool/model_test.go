@@ -46,15 +46,43 @@ type modelClient struct {
 	conn     int    // when "served"
 }
 
+// high reports whether the client may use the reserve.
+func (c *modelClient) high() bool { return c.class == 3 }
+
 func newModel(cfg pool.Config) *model {
 	return &model{cfg: cfg, window: cfg.MaxDials, lent: map[int]int{}, gens: map[int]int{}, shut: map[int]bool{}, tags: map[int]uint64{}}
+}
+
+// common is how many leases those may have more who may not use the reserve.
+func (m *model) common() int {
+	left := max(min(1, m.cfg.Max), m.cfg.Max-m.cfg.Reserve)
+	for _, c := range m.clients {
+		if c.state == "served" && !c.high() {
+			left--
+		}
+	}
+	return max(0, left)
+}
+
+// wanting is who waits and may have a connection.
+func (m *model) wanting() (wanting []*modelClient) {
+	common := m.common()
+	for _, w := range m.queue {
+		if w.high() {
+			wanting = append(wanting, w)
+		} else if common > 0 {
+			wanting = append(wanting, w)
+			common--
+		}
+	}
+	return wanting
 }
 
 func (m *model) held() int { return len(m.idle) + len(m.lent) + m.dialing }
 
 // serve is the whole of the pool's promise.
 func (m *model) serve() {
-	for len(m.queue) > 0 && len(m.idle) > 0 && !m.paused {
+	for len(m.wanting()) > 0 && len(m.idle) > 0 && !m.paused {
 		w := m.turn()
 		c := m.suitable(w.tag)
 		m.drop(w)
@@ -62,7 +90,7 @@ func (m *model) serve() {
 		w.state, w.conn, m.lent[c] = "served", c, m.gens[c]
 	}
 	for !m.paused && !m.backoff && !m.closed && m.dialing < min(m.window, m.cfg.MaxDials) && m.held() < m.cfg.Max &&
-		(m.dialing+len(m.idle) < len(m.queue) || m.held() < m.cfg.Min || m.dialing+len(m.idle) < len(m.queue)+m.cfg.MinIdle) {
+		(m.dialing+len(m.idle) < len(m.wanting())+m.cfg.MinIdle || m.held() < m.cfg.Min) {
 		m.dialing++
 	}
 }
@@ -72,6 +100,9 @@ func (m *model) turn() *modelClient {
 	oldest, total, best := map[int]*modelClient{}, 0, -1
 	for _, w := range slices.Backward(m.queue) {
 		oldest[w.class] = w
+	}
+	if m.common() == 0 {
+		return oldest[3]
 	}
 	if len(oldest) == 1 {
 		return m.queue[0]
@@ -112,12 +143,16 @@ func (m *model) ask(deadline time.Time, class int, tag uint64) {
 	w := &modelClient{deadline: deadline, class: class, tag: tag, state: "waiting"}
 	m.clients = append(m.clients, w)
 	places := max(0, m.cfg.Max-len(m.lent))
+	if !w.high() {
+		places = min(places, m.common())
+	}
+	idle := len(m.idle) > 0 && (w.high() || m.common() > 0)
 	switch {
 	case m.closed:
 		w.state = "closed"
 	case m.final && m.held() == 0:
 		w.state = "final"
-	case (len(m.idle) == 0 || m.paused) && m.cfg.MaxWaiting >= 0 && len(m.queue)-places >= m.cfg.MaxWaiting:
+	case (!idle || m.paused) && m.cfg.MaxWaiting >= 0 && len(m.queue)-places >= m.cfg.MaxWaiting:
 		w.state = "full"
 	default:
 		m.queue = append(m.queue, w)
@@ -137,7 +172,7 @@ func (m *model) settle(c int, above bool) {
 	switch {
 	case m.closed, m.gens[c] != m.gen, above:
 		m.shut[c] = true
-	case len(m.queue) > 0 && !m.paused:
+	case len(m.wanting()) > 0 && !m.paused:
 		m.idle = append(m.idle, c)
 	case len(m.idle) < m.cfg.MaxIdle:
 		m.idle = append(m.idle, c)
@@ -335,6 +370,7 @@ func (h *history) configure() {
 	cfg.MaxIdle = rapid.IntRange(-1, 6).Draw(h.T, "maxIdle")
 	cfg.Min = rapid.IntRange(0, max(0, cfg.MaxIdle)).Draw(h.T, "min")
 	cfg.MinIdle = rapid.IntRange(0, max(0, cfg.MaxIdle)).Draw(h.T, "minIdle")
+	cfg.Reserve = rapid.IntRange(0, max(0, cfg.Max-1)).Draw(h.T, "reserve")
 	cfg.MaxWaiting = rapid.IntRange(-1, 4).Draw(h.T, "maxWaiting")
 	h.m.configure(cfg)
 	if err := h.p.Configure(cfg); err != nil {

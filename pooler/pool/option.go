@@ -19,7 +19,7 @@ const (
 func Prefer(tag uint64) Option { return Option{prefers, tag} }
 
 // Class puts the client in a class of the queue, 0 to 3 (what is beyond is taken as the nearest); without it, 0. Classes are
-// served in turns by Config.Queue.Weights, in each the oldest client first, and none starves.
+// served in turns by Config.Queue.Weights, in each the oldest client first, and none starves. Config.Reserve is for class 3.
 func Class(c int) Option { return Option{classed, uint64(max(0, min(c, classes-1)))} }
 
 // Patient keeps the client from being shed (see Queue.Adaptive): for one that holds another connection already, so that

@@ -15,11 +15,12 @@ type Pool[C any] struct {
 	cap   int // from Set.Limit
 
 	tally
-	all   map[*entry[C]]struct{}
-	idle  []*entry[C] // a stack: the warmest last
-	queue queue[C]
-	dials dials
-	final error // told to new clients while a backoff after it lasts and nothing is held; else nil
+	common int // of what is lent, that to clients who may not use the reserve
+	all    map[*entry[C]]struct{}
+	idle   []*entry[C] // a stack: the warmest last
+	queue  queue[C]
+	dials  dials
+	final  error // told to new clients while a backoff after it lasts and nothing is held; else nil
 
 	generation uint64 // rises with Retire
 	paused     bool
@@ -141,8 +142,8 @@ func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) bool {
 	}
 	w.late = p.waitError(g.clock()-w.since, p.queue.ahead(w), cause)
 	p.leave(w)
-	if p.queue.len == 0 {
-		p.serve() // of those behind it none is nearer to a connection than before
+	if p.queue.len == 0 || len(p.idle) > 0 { // else nobody is nearer to a connection than before
+		p.serve()
 	}
 	return true
 }
@@ -223,7 +224,7 @@ func (p *Pool[C]) withdraw(w *waiter[C], ticket uint64) bool {
 	return true
 }
 
-// TryAcquire lends an idle connection, if there is one that need not be checked and nobody waits.
+// TryAcquire lends an idle connection, if there is one that need not be checked and that the client may have.
 func (p *Pool[C]) TryAcquire(opts ...Option) (Lease[C], bool) {
 	p.group.mu.Lock()
 	l, ok := p.take(wanted(opts))
@@ -231,9 +232,9 @@ func (p *Pool[C]) TryAcquire(opts ...Option) (Lease[C], bool) {
 	return l, ok
 }
 
-// take lends the idle connection that suits best if that needs no more than that.
+// take lends the idle connection that suits best if that needs no more than that. Nobody waits who might have it: serve has seen to it.
 func (p *Pool[C]) take(want want) (Lease[C], bool) {
-	if len(p.idle) == 0 || p.queue.len > 0 || p.paused || p.closed {
+	if len(p.idle) == 0 || p.paused || p.closed || !p.admits(want.class) {
 		return Lease[C]{}, false
 	}
 	i := p.pick(want.tag)
@@ -242,7 +243,7 @@ func (p *Pool[C]) take(want want) (Lease[C], bool) {
 		return Lease[C]{}, false
 	}
 	p.pull(i)
-	l := p.lend(e)
+	l := p.lend(e, want.class)
 	if p.cfg.LeakAfter > 0 {
 		e.site = here()
 	}

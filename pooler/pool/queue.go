@@ -70,7 +70,7 @@ func (p *Pool[C]) enter(w *waiter[C]) error {
 	case p.final != nil && p.held() == 0:
 		p.stat.Refused++
 		return p.final
-	case p.full():
+	case p.full(w.class):
 		p.stat.QueueFull++
 		return ErrQueueFull
 	}
@@ -89,11 +89,14 @@ func (p *Pool[C]) enter(w *waiter[C]) error {
 }
 
 // full reports whether the next client would wait for others as one too many. See Config.MaxWaiting.
-func (p *Pool[C]) full() bool {
+func (p *Pool[C]) full(class uint8) bool {
 	if p.cfg.MaxWaiting < 0 {
 		return false
 	}
 	places := max(0, min(p.most()-p.tally[lent], p.group.budget-p.group.tally[lent]))
+	if class != highest {
+		places = min(places, max(0, p.commons()-p.common))
+	}
 	return p.queue.len-places >= p.cfg.MaxWaiting
 }
 
@@ -120,10 +123,12 @@ func (p *Pool[C]) answer(w *waiter[C], l Lease[C], err error) {
 
 // give lends e to w.
 func (p *Pool[C]) give(e *entry[C], w *waiter[C]) {
-	p.queue.served(w.class, &p.cfg.Queue.Weights)
+	if p.admits(0) { // else only the highest class had a turn
+		p.queue.served(w.class, &p.cfg.Queue.Weights)
+	}
 	p.leave(w)
 	e.site = w.site
-	p.answer(w, p.lend(e), nil)
+	p.answer(w, p.lend(e, w.class), nil)
 }
 
 // fail answers w with err.
@@ -149,13 +154,25 @@ func (p *Pool[C]) next() *waiter[C] {
 		p.judge()
 	}
 	for p.queue.len > 0 {
-		w := p.first(p.queue.turn(&p.cfg.Queue.Weights))
+		l := p.turn()
+		if l.len == 0 {
+			return nil
+		}
+		w := p.first(l)
 		if w.deadline == 0 || now < w.deadline {
 			return w
 		}
 		p.timeout(w)
 	}
 	return nil
+}
+
+// turn is the line to be served next; an empty one if nobody who waits may have a connection.
+func (p *Pool[C]) turn() *line[C] {
+	if p.admits(0) {
+		return p.queue.turn(&p.cfg.Queue.Weights)
+	}
+	return &p.queue.lines[highest]
 }
 
 // waitError explains a wait that ended without a connection, and counts it.

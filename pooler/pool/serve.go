@@ -27,7 +27,7 @@ func (p *Pool[C]) hand() {
 		}
 		i := p.pick(w.tag)
 		e := p.idle[i]
-		if e.stale() && p.tally[resetting] >= p.queue.len {
+		if e.stale() && p.tally[resetting] >= p.wanting() {
 			return
 		}
 		p.pull(i)
@@ -43,9 +43,10 @@ func (p *Pool[C]) hand() {
 }
 
 // lend makes e a lease. e comes from anywhere but the stack.
-func (p *Pool[C]) lend(e *entry[C]) Lease[C] {
+func (p *Pool[C]) lend(e *entry[C], class uint8) Lease[C] {
 	g := p.group
 	p.move(e, lent)
+	p.occupy(e, class)
 	p.stat.Acquired++
 	if e.timed = p.stat.Acquired%sampled == 1; e.timed {
 		g.clock()

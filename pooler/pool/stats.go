@@ -125,9 +125,13 @@ func (p *Pool[C]) ResetPeaks() {
 }
 
 func (p *Pool[C]) brief() Brief {
-	return Brief{
+	b := Brief{
 		Open: p.open(), Max: min(p.limit(), p.group.budget), Lent: p.tally[lent], Dialing: p.tally[dialing], Paused: p.paused,
 	}
+	if p.cfg.Reserve > 0 {
+		b.Reserved = p.most() - p.commons()
+	}
+	return b
 }
 
 // peaks are the highest counts of a span.
