@@ -115,6 +115,9 @@ const (
 	// ReasonTLSFailed says that pods and server cannot agree on TLS.
 	ReasonTLSFailed = "TLSFailed"
 
+	// ReasonWrongRole says that no endpoint is what targetSession asks for.
+	ReasonWrongRole = "WrongRole"
+
 	// ReasonServerRefused says that the server answers with another error.
 	ReasonServerRefused = "ServerRefused"
 )

@@ -89,6 +89,11 @@ func (t ServerTLS) EffectiveMode() ServerTLSMode { return nonZeroOr(t.Mode, Serv
 // EffectivePoolMode says for how long a client keeps a server connection.
 func (p PostgreSQL) EffectivePoolMode() PoolMode { return nonZeroOr(p.PoolMode, PoolModeTransaction) }
 
+// EffectiveTargetSession says which of the endpoints will do.
+func (p PostgreSQL) EffectiveTargetSession() TargetSession {
+	return nonZeroOr(p.TargetSession, TargetSessionAny)
+}
+
 // EffectiveMethod is what clients prove who they are with.
 func (a Auth) EffectiveMethod() AuthMethod { return nonZeroOr(a.Method, AuthSCRAM) }
 

@@ -224,6 +224,11 @@ type PostgreSQL struct {
 	// +default="Transaction"
 	PoolMode PoolMode `json:"poolMode,omitempty"`
 
+	// targetSession says which of the endpoints will do: ReadWrite (a primary), ReadOnly (a standby) or Any. Unset means
+	// Any. Endpoints are tried in their order; when a preferred one will do again, connections move back to it.
+	// +optional
+	TargetSession TargetSession `json:"targetSession,omitempty"`
+
 	// databases are the names of databases that clients may ask for. Unset means every name, unchanged.
 	// +optional
 	// +listType=map
@@ -245,6 +250,17 @@ type PoolMode string
 const (
 	PoolModeTransaction PoolMode = "Transaction"
 	PoolModeSession     PoolMode = "Session"
+)
+
+// TargetSession says which of several servers will do.
+// +kubebuilder:validation:Enum=Any;ReadWrite;ReadOnly
+type TargetSession string
+
+// Target sessions.
+const (
+	TargetSessionAny       TargetSession = "Any"
+	TargetSessionReadWrite TargetSession = "ReadWrite"
+	TargetSessionReadOnly  TargetSession = "ReadOnly"
 )
 
 // Database is a name that clients may ask for.

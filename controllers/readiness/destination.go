@@ -87,6 +87,7 @@ var knownFaults = map[string]string{
 	podapi.ReasonAuthenticationFailed: v1alpha1.ReasonAuthenticationFailed,
 	podapi.ReasonDatabaseMissing:      v1alpha1.ReasonDatabaseMissing,
 	podapi.ReasonTLSFailed:            v1alpha1.ReasonTLSFailed,
+	podapi.ReasonWrongRole:            v1alpha1.ReasonWrongRole,
 	podapi.ReasonServerRefused:        v1alpha1.ReasonServerRefused,
 }
 

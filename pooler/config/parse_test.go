@@ -81,6 +81,7 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].protocol: must be PostgreSQL, is "Gopher"`:                                         first(func(d *podapi.Destination) { d.Protocol = "Gopher" }),
 		`destinations[0].postgresql: is missing: a destination of protocol PostgreSQL needs it`:             first(func(d *podapi.Destination) { d.PostgreSQL = nil }),
 		`destinations[0].postgresql.poolMode: must be Transaction or Session, is ""`:                        first(func(d *podapi.Destination) { d.PostgreSQL.PoolMode = "" }),
+		`destinations[0].postgresql.targetSession: must be Any or ReadWrite or ReadOnly, is "primary"`:      first(func(d *podapi.Destination) { d.PostgreSQL.TargetSession = "primary" }),
 		`destinations[0].postgresql.auth.usersSecret: must be the name of a Secret, is ".."`:                first(func(d *podapi.Destination) { d.PostgreSQL.Auth.UsersSecret = ".." }),
 		`destinations[0].postgresql.auth.serverUserSecret: must be the name of a Secret, is "."`:            first(func(d *podapi.Destination) { d.PostgreSQL.Auth.ServerUserSecret = "." }),
 		`destinations[0].postgresql.auth.method: must be SCRAM or MD5 or Certificate or Trust, is "Peer"`:   first(func(d *podapi.Destination) { d.PostgreSQL.Auth.Method = "Peer" }),

@@ -52,16 +52,17 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 	g, listener := gatherer{destination: d.Name}, gatherer{}
 	p := d.PostgreSQL
 	out := &postgres.Config{
-		Name:       d.Name,
-		Endpoints:  make([]postgres.Endpoint, 0, len(d.Endpoints)),
-		ServerTLS:  r.serverTLS(&g, d.TLS),
-		ClientTLS:  r.clientTLS(&listener, c.Listener.TLS),
-		PoolMode:   poolModes[p.PoolMode],
-		Databases:  databases(p.Databases),
-		Limits:     limits(d.Limits, share),
-		Timeouts:   timeouts(d.Limits),
-		Peers:      peers(c.Peers, d.ListenPort),
-		StopPolicy: stopPolicies[d.StopPolicy],
+		Name:          d.Name,
+		Endpoints:     make([]postgres.Endpoint, 0, len(d.Endpoints)),
+		ServerTLS:     r.serverTLS(&g, d.TLS),
+		ClientTLS:     r.clientTLS(&listener, c.Listener.TLS),
+		PoolMode:      poolModes[p.PoolMode],
+		TargetSession: targetSessions[p.TargetSession],
+		Databases:     databases(p.Databases),
+		Limits:        limits(d.Limits, share),
+		Timeouts:      timeouts(d.Limits),
+		Peers:         peers(c.Peers, d.ListenPort),
+		StopPolicy:    stopPolicies[d.StopPolicy],
 	}
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
@@ -238,6 +239,12 @@ var stopPolicies = map[string]postgres.StopPolicy{
 	podapi.StopPolicyNone:         postgres.StopNone,
 	podapi.StopPolicyHold:         postgres.StopHold,
 	podapi.StopPolicyHoldAndDrain: postgres.StopHoldAndDrain,
+}
+
+var targetSessions = map[string]postgres.TargetSession{
+	podapi.TargetSessionAny:       postgres.AnySession,
+	podapi.TargetSessionReadWrite: postgres.ReadWrite,
+	podapi.TargetSessionReadOnly:  postgres.ReadOnly,
 }
 
 var clientPolicies = map[string]postgres.ClientTLSPolicy{

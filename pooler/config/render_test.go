@@ -70,15 +70,18 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		ConnectTimeoutSeconds: 1, LoginTimeoutSeconds: 2, ClientIdleTimeoutSeconds: 3,
 		IdleInTransactionTimeoutSeconds: 4, QueryTimeoutSeconds: 5, TransactionTimeoutSeconds: 6}
 	c.Peers = []podapi.Peer{{UID: "other", Address: "10.0.0.2"}}
-	d.PostgreSQL.PoolMode = podapi.PoolModeSession
+	d.PostgreSQL.PoolMode, d.PostgreSQL.TargetSession = podapi.PoolModeSession, podapi.TargetSessionReadOnly
 	d.PostgreSQL.Databases = []podapi.Database{{Name: "orders", Target: "orders_v2"}, {Name: "plain"}}
 	d.PostgreSQL.Auth.ServerUserSecret = "server-user"
 
 	got, complete, problems := NewRenderer(secrets.NewStore(directory)).Render(c, *d, share)
 	want := Destination{Name: "main", Protocol: "PostgreSQL", ListenPort: 5432, PostgreSQL: &postgres.Config{
-		Name:       "main",
-		Endpoints:  []postgres.Endpoint{{Host: "db.shop.svc", Port: 5432}},
-		PoolMode:   postgres.Session,
+		Name:      "main",
+		Endpoints: []postgres.Endpoint{{Host: "db.shop.svc", Port: 5432}},
+		PoolMode:  postgres.Session,
+
+		TargetSession: postgres.ReadOnly,
+
 		Databases:  map[string]string{"orders": "orders_v2", "plain": "plain"},
 		Users:      map[string]postgres.Passwords{"app": {"one"}},
 		ServerUser: &postgres.Login{User: "weir", Passwords: postgres.Passwords{"two"}},

@@ -143,6 +143,11 @@ func (k *checker) protocol(field string, d podapi.Destination) {
 	if p.PoolMode != podapi.PoolModeTransaction && p.PoolMode != podapi.PoolModeSession {
 		k.unknown(field+".poolMode", p.PoolMode, podapi.PoolModeTransaction, podapi.PoolModeSession)
 	}
+	switch p.TargetSession {
+	case "", podapi.TargetSessionAny, podapi.TargetSessionReadWrite, podapi.TargetSessionReadOnly:
+	default:
+		k.unknown(field+".targetSession", p.TargetSession, podapi.TargetSessionAny, podapi.TargetSessionReadWrite, podapi.TargetSessionReadOnly)
+	}
 	k.check(len(p.Databases) <= maxDatabases, field+".databases", "must be at most %d, are %d", maxDatabases, len(p.Databases))
 	names := map[string]bool{}
 	for i, database := range p.Databases[:min(len(p.Databases), maxDatabases)] {

@@ -40,6 +40,13 @@ const (
 	StopPolicyHoldAndDrain = "HoldAndDrain"
 )
 
+// Target sessions of PostgreSQL.
+const (
+	TargetSessionAny       = "Any" // also the empty one
+	TargetSessionReadWrite = "ReadWrite"
+	TargetSessionReadOnly  = "ReadOnly"
+)
+
 // Modes of TLS towards clients (Listener.TLS) and towards servers (Destination.TLS).
 const (
 	ListenerTLSDisabled = "Disabled" // also the empty mode
@@ -145,9 +152,10 @@ type ServerTLS struct {
 
 // PostgreSQL is what only a PostgreSQL destination has.
 type PostgreSQL struct {
-	PoolMode  string     `json:"poolMode"`
-	Databases []Database `json:"databases,omitempty"` // none: every name, unchanged
-	Auth      Auth       `json:"auth"`
+	PoolMode      string     `json:"poolMode"`
+	TargetSession string     `json:"targetSession,omitempty"` // which endpoints will do
+	Databases     []Database `json:"databases,omitempty"`     // none: every name, unchanged
+	Auth          Auth       `json:"auth"`
 }
 
 // Database is a name that clients may ask for, and what it is called on the server.

@@ -9,6 +9,7 @@ const (
 	ReasonAuthenticationFailed = "AuthenticationFailed" // the server refuses the login
 	ReasonDatabaseMissing      = "DatabaseMissing"      // the server has no such database
 	ReasonTLSFailed            = "TLSFailed"            // TLS towards the server cannot be agreed on
+	ReasonWrongRole            = "WrongRole"            // the server is a standby, or is none, and the target session asks for the other
 	ReasonServerRefused        = "ServerRefused"        // the server answers with another error
 )
 

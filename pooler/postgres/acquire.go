@@ -44,7 +44,7 @@ func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], er
 				return lease, err
 			}
 		}
-		if !lease.Conn().broken.Load() {
+		if !lease.Conn().spent() {
 			return lease, nil
 		}
 		lease.Discard(nil)

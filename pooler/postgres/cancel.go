@@ -57,7 +57,7 @@ func (cl *client) cancelStatement() (done <-chan struct{}) {
 		defer close(sent)
 		defer c.free()
 		if !c.sendCancel() {
-			c.broken.Store(true) // the request may come any time: nobody else must be there
+			c.retired.Store(true) // the request may come any time: nobody else must be there
 		}
 	})
 	return sent
@@ -101,7 +101,7 @@ func (c *conn) requestCancel(ctx context.Context) (sent bool, err error) {
 	if c.tls {
 		request.tls = serverTLS(c.serverTLS, c.at.Host)
 	}
-	return request.send(ctx, c.at)
+	return request.send(ctx, c.peer())
 }
 
 // cancelRequest is a cancel request on its way.

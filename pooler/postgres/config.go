@@ -18,8 +18,10 @@ const (
 type Config struct {
 	Name      string     // of the destination, for metrics and logs
 	Endpoints []Endpoint // tried in order
-	ServerTLS ServerTLS
-	ClientTLS ClientTLS
+
+	TargetSession TargetSession
+	ServerTLS     ServerTLS
+	ClientTLS     ClientTLS
 
 	PoolMode  PoolMode
 	Databases map[string]string // client's name -> server's name; nil: every name, unchanged

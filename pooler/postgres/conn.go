@@ -42,8 +42,8 @@ type conn struct {
 	params    []wire.Param
 
 	client  atomic.Pointer[client] // who has it lent; changes with the client's lock held, but for its death
-	broken  atomic.Bool            // it must not be lent
-	retired atomic.Bool            // it is closed when it is free, because the console said so
+	broken  atomic.Bool            // it is dead, or about to be closed
+	retired atomic.Bool            // it must not be lent again
 	ended   chan struct{}          // closed when there is nothing more to read
 	machine *session.Server        // guarded by the client's lock, or by mu if there is none
 
@@ -53,6 +53,9 @@ type conn struct {
 	cancels int            // cancel requests on their way: until they are there, it is not lent again
 	then    session.Action // what ends the lease after them; Continue: nothing yet
 }
+
+// spent says that the connection must not be lent.
+func (c *conn) spent() bool { return c.broken.Load() || c.retired.Load() }
 
 // close is the pool's hook: it returns, and frees the connection's place, when the server has ended the connection too.
 // Otherwise the server could see one more than is allowed. A server that does not even read, and so is not told, has the
@@ -83,6 +86,14 @@ func reset(nc net.Conn) {
 		_ = abrupt.SetLinger(0)
 	}
 	_ = nc.Close()
+}
+
+// peer is where the connection leads: of the addresses that a name has, that of its own server.
+func (c *conn) peer() Endpoint {
+	if tcp, ok := c.net.RemoteAddr().(*net.TCPAddr); ok {
+		return Endpoint{Host: tcp.AddrPort().Addr().String(), Port: tcp.Port}
+	}
+	return c.at
 }
 
 // closeWrite tells the other side that nothing more will come.
@@ -154,7 +165,7 @@ func (c *conn) quiet(in []byte) (used int, ok, mine bool) {
 	if condition == session.Clean {
 		c.endCleanup(nil)
 	}
-	return used, condition != session.Broken, true
+	return used, condition != session.Broken && !c.machine.RoleChanged(), true
 }
 
 // take gives the connection to the client that has acquired it.
@@ -195,12 +206,15 @@ func (c *conn) end(do session.Action) {
 		c.mu.Unlock()
 		return
 	}
+	outlook := c.outlook()
 	lease := c.lease
 	c.lease = pool.Lease[*conn]{}
 	c.mu.Unlock()
 	switch {
-	case c.broken.Load() || do == session.Discard:
+	case c.spent() || do == session.Discard || outlook == otherRole:
 		lease.Discard(nil)
+	case outlook == doubtful:
+		c.engine.background(func() { c.engine.tryInPlaceOf(lease, c.at) })
 	case do == session.Reset:
 		c.engine.background(func() { c.cleanUp(lease) })
 	default:
@@ -245,7 +259,7 @@ func (c *conn) cleanUp(lease pool.Lease[*conn]) {
 			err = ctx.Err()
 		}
 	}
-	if err != nil || c.broken.Load() {
+	if err != nil || c.spent() {
 		lease.Discard(err)
 		return
 	}
@@ -255,14 +269,14 @@ func (c *conn) cleanUp(lease pool.Lease[*conn]) {
 // giveBack releases a connection that is whole, as far as is known.
 func (c *conn) giveBack(lease pool.Lease[*conn]) {
 	lease.Release()
-	if c.broken.Load() { // it died meanwhile, and was not found among the idle
+	if c.spent() { // it died meanwhile, and was not found among the idle
 		c.engine.background(func() { c.engine.bury(c.key) })
 	}
 }
 
 // bury takes the dead out of a key's idle connections, so that their places are free.
 func (e *Engine) bury(k key) {
-	e.servers.DiscardIdle(k, func(c *conn) bool { return c.broken.Load() })
+	e.servers.DiscardIdle(k, (*conn).spent)
 }
 
 // background runs f in a goroutine that Close waits for.

@@ -92,34 +92,14 @@ func (q *quirks) learn(err error) bool {
 	return false
 }
 
-// dial opens a server connection: it tries the endpoints in order, until one lets it in or refuses for good.
-func (e *Engine) dial(ctx context.Context, k key) (*conn, error) {
-	s := e.settings.Load()
+// logIn logs in at one endpoint. It tries the passwords in turn; most often there is one.
+func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint) (*conn, error) {
 	known := s.passwords(k.user)
 	passwords := known.list()
-	if len(passwords) == 0 && !s.certifies() && !s.isProbe(k) {
-		return nil, explain(Endpoint{}, k, &missingPassword{k.user})
-	}
-	var last error
-	began := time.Now()
-	for _, at := range s.Endpoints {
-		c, err := e.logIn(ctx, s, k, at, known, passwords)
-		if err == nil {
-			e.welcomes.set(k, c.params)
-			e.traffic.of(k.pair()).dial.observe(time.Since(began), 1)
-			return c, nil
-		}
-		last = explain(at, k, err)
-		if final(err) || ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, last
-}
-
-// logIn tries the passwords in turn. Most often there is one.
-func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint, known *logins, passwords []*login.Password) (*conn, error) {
 	if len(passwords) == 0 {
+		if !s.certifies() && !s.isProbe(k) {
+			return nil, &missingPassword{k.user}
+		}
 		passwords = []*login.Password{nil} // the server may not ask
 	}
 	var last error
@@ -145,7 +125,11 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		User: k.user, Database: k.database, Params: append(k.startup(), e.quirks.guards()...),
 		Password: password, TLS: s.ServerTLS.Mode.loginTLS(),
 	})
-	if err := l.run(ctx); err != nil {
+	err := l.run(ctx)
+	if err == nil {
+		err = checkRole(ctx, s.TargetSession, l.conn, l.machine.Params())
+	}
+	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			e.counters.timeouts[ConnectTimeout].Add(1)
 			e.failed(k, explain(at, k, err)) // the pool is told later, when the server has ended the login

@@ -33,6 +33,11 @@
 //     (a digest of its UID). What is left to guess, with the process ID, is 47 bits or more. A pod that gets a request for another
 //     passes it on, marked so that it goes no further, at a bounded rate.
 //   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
+//   - Endpoints are tried in order, those that have failed last. A preferred one that answers again is tried with the place of
+//     a connection that is given up, so that the limit holds; then the others are retired. A server's role is looked at when
+//     logging in (in_hot_standby, default_transaction_read_only; older servers are asked), when it reports another, and
+//     when it refuses to write, which makes one login with the connection's place and not more: clients may ask for read-only
+//     transactions.
 //   - Timeouts are enforced in rounds that look at whose turn it is in each session and whether that has changed: nothing
 //     is measured per message. A statement whose time is up is cancelled on the server, and its client told why; if the
 //     server does not end it within 10 s, the client is let go.

@@ -41,13 +41,14 @@ type Engine struct {
 	limit    atomic.Int64
 	hold     hold
 
-	counters counters
-	fault    faults
-	welcomes welcomes
-	quirks   quirks
-	cancels  chan struct{} // a place for each cancel request under way
-	forwards chan struct{} // a place for each on its way to another pod
-	applied  chan struct{} // settings are new; has room for one
+	counters  counters
+	fault     faults
+	endpoints endpoints
+	welcomes  welcomes
+	quirks    quirks
+	cancels   chan struct{} // a place for each cancel request under way
+	forwards  chan struct{} // a place for each on its way to another pod
+	applied   chan struct{} // settings are new; has room for one
 
 	forwarding bucket
 
@@ -74,7 +75,8 @@ func New(opts Options) *Engine {
 	e.traffic.init()
 	e.console = console.New(source{e})
 	e.settings.Store(&settings{})
-	e.running.Add(3)
+	e.running.Add(4)
+	go e.scout()
 	go e.sweep()
 	go e.enforceTimeouts()
 	go e.relieveStalled()
@@ -100,6 +102,7 @@ func (e *Engine) Apply(cfg Config) error {
 	}
 	if old.Name != "" && !now.sameServer(old) {
 		e.quirks.forget()
+		e.endpoints.forget()
 		e.welcomes.forget()
 		e.fault.forget()
 		for _, p := range e.servers.All() {

@@ -24,9 +24,23 @@ type dialError struct {
 func (e *dialError) Error() string { return e.text }
 func (e *dialError) Unwrap() error { return e.err }
 
+// and is the failure at one endpoint after those at others. Of their reasons that counts which is most about a server:
+// it is no news that one of several is a standby. The receiver may be nil.
+func (e *dialError) and(next *dialError) *dialError {
+	if e == nil {
+		return next
+	}
+	both := *next
+	if next.reason == podapi.ReasonWrongRole {
+		both = *e
+	}
+	both.text = e.text + "; " + next.text
+	return &both
+}
+
 // ofServer says that the failure is not about one login but about the way to the server.
 func (e *dialError) ofServer() bool {
-	return e.reason == podapi.ReasonUnreachable || e.reason == podapi.ReasonTLSFailed
+	return e.reason == podapi.ReasonUnreachable || e.reason == podapi.ReasonTLSFailed || e.reason == podapi.ReasonWrongRole
 }
 
 // handshakeError says that TLS could not be agreed on.
@@ -67,6 +81,7 @@ func explain(at Endpoint, k key, err error) *dialError {
 		alert    tls.AlertError
 		record   tls.RecordHeaderError
 		failure  *login.Failure
+		role     *wrongRole
 		shake    *handshakeError
 		where    = fmt.Sprintf("the server at %s:%d", at.Host, at.Port)
 		tlsFault = errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &alert) ||
@@ -76,6 +91,9 @@ func explain(at Endpoint, k key, err error) *dialError {
 	case errors.As(err, &missing):
 		e.reason = podapi.ReasonAuthenticationFailed
 		e.text = err.Error()
+	case errors.As(err, &role):
+		e.reason = podapi.ReasonWrongRole
+		e.text = fmt.Sprintf("%s will not do: %v", where, err)
 	case errors.As(err, &server):
 		e.reason = reasonOf(server.Code)
 		e.text = fmt.Sprintf("%s answers the login of user %q to database %q with %v", where, k.user, k.database, server)

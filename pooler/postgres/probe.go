@@ -18,7 +18,7 @@ func (e *Engine) Probe(ctx context.Context) error {
 	}
 	for {
 		lease, err := e.servers.Acquire(ctx, s.probe)
-		if err == nil && lease.Conn().broken.Load() {
+		if err == nil && lease.Conn().spent() {
 			lease.Discard(nil)
 			continue
 		}

@@ -88,7 +88,7 @@ func (s *settings) sameServer(o *settings) bool {
 	if a.Config != nil && a.Config != b.Config && !a.Config.RootCAs.Equal(b.Config.RootCAs) {
 		return false
 	}
-	return slices.Equal(s.Endpoints, o.Endpoints) && user(s.ServerUser) == user(o.ServerUser)
+	return slices.Equal(s.Endpoints, o.Endpoints) && s.TargetSession == o.TargetSession && user(s.ServerUser) == user(o.ServerUser)
 }
 
 // pool says how the server connections of a key are kept.

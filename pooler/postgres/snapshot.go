@@ -13,7 +13,7 @@ type counters struct {
 	acquireTimeouts, serversLost    atomic.Uint64
 	cancels, cancelsUnknown         atomic.Uint64
 	cancelsFailed, cancelsForwarded atomic.Uint64
-	stalledBytes                    atomic.Uint64
+	stalledBytes, switches          atomic.Uint64
 	timeouts                        [timeouts]atomic.Uint64
 
 	pins   [session.Reasons]atomic.Uint64
@@ -47,7 +47,8 @@ func (c *counters) load(p *pool.Stats) Counters {
 		Acquired: p.Acquired, AcquireTimeouts: c.acquireTimeouts.Load(), QueueFull: p.QueueFull,
 		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
 		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),
-		CancelsFailed: c.cancelsFailed.Load(), CancelsForwarded: c.cancelsForwarded.Load(), StalledBytes: c.stalledBytes.Load(),
+		CancelsFailed: c.cancelsFailed.Load(), CancelsForwarded: c.cancelsForwarded.Load(),
+		Switches: c.switches.Load(), StalledBytes: c.stalledBytes.Load(),
 	}
 	for i := range c.timeouts {
 		out.Timeouts[i] = c.timeouts[i].Load()

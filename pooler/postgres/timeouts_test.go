@@ -193,27 +193,10 @@ func TestALoginThatTakesTooLongIsClosedInSilence(t *testing.T) {
 }
 
 func TestAServerThatDoesNotAnswerIsGivenUp(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nobody answers
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	cfg := config(&pgtest.Server{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port})
+	at := silent(t)
+	cfg := config(&pgtest.Server{Host: at.Host, Port: at.Port})
 	cfg.Timeouts.Connect, cfg.Limits.AcquireTimeout = short, 5*short
 	f := serve(t, nil, cfg)
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				for n := 1; n > 0; n, _ = conn.Read(make([]byte, 1024)) { // until the pooler gives up
-				}
-			}()
-		}
-	}()
 	refused(t, f.url(), "08001")
 	if n := f.Stats().Timeouts[postgres.ConnectTimeout]; n == 0 {
 		t.Error("it is not counted")

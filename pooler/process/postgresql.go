@@ -74,7 +74,8 @@ func counters(c postgres.Counters) agent.Counters {
 		Parses: c.Parses, ServerParses: c.ServerParses, Binds: c.Binds,
 		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
-		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, CancelsForwarded: c.CancelsForwarded, StalledBytes: c.StalledBytes,
+		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, CancelsForwarded: c.CancelsForwarded,
+		Switches: c.Switches, StalledBytes: c.StalledBytes,
 		Timeouts: timeouts, Pins: pins, StatementsRefused: c.Refused,
 	}
 }

@@ -87,6 +87,10 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 	})),
 	Entry("a destination on hold", on(func(d *v1alpha1.Destination) { d.StopPolicy = v1alpha1.StopPolicyHoldAndDrain })),
 	Entry("an IPv6 endpoint", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "2001:db8::1" })),
+	Entry("a primary among several endpoints", on(func(d *v1alpha1.Destination) {
+		d.Endpoints = append(d.Endpoints, v1alpha1.Endpoint{Host: "other"})
+		d.PostgreSQL.TargetSession = v1alpha1.TargetSessionReadWrite
+	})),
 	Entry("databases by another name", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "Bücher & mehr", Target: "books"}, {Name: "films"}}
 	})),
@@ -161,6 +165,7 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("a destination's name that is no DNS label", on(func(d *v1alpha1.Destination) { d.Name = "Orders" }), "destinations[0].name"),
 	Entry("a Secret's name that is a path", on(func(d *v1alpha1.Destination) { d.PostgreSQL.Auth.UsersSecretRef.Name = "../other" }), "usersSecretRef.name"),
 	Entry("a stop policy that is not there", on(func(d *v1alpha1.Destination) { d.StopPolicy = "Pause" }), "stopPolicy"),
+	Entry("a target session that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.TargetSession = "Primary" }), "targetSession"),
 	Entry("a pool mode that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = "Statement" }), "poolMode"),
 	Entry("a control character in a database's name", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "a", Target: "b\x00user"}}

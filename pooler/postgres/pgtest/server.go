@@ -132,11 +132,25 @@ func (s *Server) initialize() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.Command("cp", "-r", template, s.data())
+	s.command("cp", "-r", template, s.data())
+	s.configure()
+	s.writeAuth(s.opts.Auth)
+}
+
+// command runs a program as who PostgreSQL runs as.
+func (s *Server) command(name string, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
+	cmd.Dir = s.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("copy the data directory: %v\n%s", err, out)
+		s.t.Fatalf("%s: %v\n%s", name, err, out)
 	}
+}
+
+// configure writes the settings, in front of those that a copy of another server brings.
+func (s *Server) configure(more ...string) {
+	s.t.Helper()
 	settings := map[string]string{
 		"listen_addresses": s.Host, "port": strconv.Itoa(s.Port), "unix_socket_directories": s.dir,
 		"fsync": "off", "max_connections": "100", "shared_buffers": "16MB", "log_min_messages": "warning",
@@ -159,8 +173,10 @@ func (s *Server) initialize() {
 	for name, value := range settings {
 		fmt.Fprintf(&conf, "%s = '%s'\n", name, value)
 	}
+	for _, line := range more {
+		conf.WriteString(line + "\n")
+	}
 	s.write("data/postgresql.auto.conf", conf.String())
-	s.writeAuth(s.opts.Auth)
 }
 
 func (s *Server) writeAuth(method string) {
@@ -168,7 +184,7 @@ func (s *Server) writeAuth(method string) {
 	if strings.HasPrefix(method, "cert") { // which exists over TLS only
 		kind = "hostssl"
 	}
-	s.write("data/pg_hba.conf", "local all all trust\n"+kind+" all all 127.0.0.0/8 "+method+"\n")
+	s.write("data/pg_hba.conf", "local all,replication all trust\n"+kind+" all,replication all 127.0.0.0/8 "+method+"\n")
 }
 
 // Auth changes the method that clients over TCP are authenticated with.

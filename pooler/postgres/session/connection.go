@@ -11,6 +11,8 @@ type Server struct {
 	in       wire.Scanner
 	settings map[string]string // as reported while no session was attached
 	differs  []string          // settings whose last report differs
+	role     bool              // the server was promoted, or the like
+	refused  bool              // it has refused to write
 	swallows bool              // the rest of the message at hand is not passed on
 
 	cleanup  cleanup
@@ -48,6 +50,7 @@ func (v *Server) report(p wire.Piece) {
 	case err != nil:
 		v.differ("\x00")
 	case notSettable(name):
+		v.role = v.role || v.settings[string(name)] != string(value)
 		v.settings[string(name)] = string(value)
 	case v.settings[string(name)] != string(value):
 		v.differ(string(name))
@@ -62,6 +65,16 @@ func (v *Server) differ(name string) {
 	if !slices.Contains(v.differs, name) {
 		v.differs = append(v.differs, name)
 	}
+}
+
+// RoleChanged says that the server is not the primary, or standby, any more that it was at the login.
+func (v *Server) RoleChanged() bool { return v.role }
+
+// RefusedWrite says whether the server has refused to write, since it was last asked.
+func (v *Server) RefusedWrite() bool {
+	refused := v.refused
+	v.refused = false
+	return refused
 }
 
 // changed says that the server reports another value of some setting than before.
@@ -137,6 +150,7 @@ func (v *Server) WantQuiet() int { return v.in.Want() }
 // learn takes a setting that changed while nobody had the connection: the configuration was reloaded, or cleaned up.
 func (v *Server) learn(p wire.Piece) {
 	if name, value, err := wire.ParseParameterStatus(p.Body()); p.Last && err == nil {
+		v.role = v.role || notSettable(name) && v.settings[string(name)] != string(value)
 		v.settings[string(name)] = string(value)
 	}
 }

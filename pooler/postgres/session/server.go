@@ -71,6 +71,7 @@ func (s *Session) passes(p wire.Piece) bool {
 	case wire.TypeReadyForQuery:
 		s.ready(p.Body()[0])
 	case wire.TypeErrorResponse:
+		s.server.refused = s.server.refused || hasCode(p.Body(), wire.CodeReadOnlyTransaction)
 		if isFatal(p.Body()) {
 			s.died = true
 		} else if k := s.owed.first(); k == refusedName || k == refusedUnnamed || s.expired && isCanceled(p.Body()) {
@@ -112,8 +113,13 @@ func (s *Session) swallow(p wire.Piece) []byte {
 	return reply
 }
 
-func isCanceled(body []byte) bool {
-	return bytes.Contains(body[:min(len(body), seenError)], []byte("\x00C"+wire.CodeQueryCanceled+"\x00"))
+func isCanceled(body []byte) bool { return hasCode(body, wire.CodeQueryCanceled) }
+
+// hasCode says whether an error has the SQLSTATE, which comes behind its severity.
+func hasCode(body []byte, code string) bool {
+	body = body[:min(len(body), seenError)]
+	i := bytes.Index(body, []byte("\x00C"))
+	return i >= 0 && len(body) > i+6 && string(body[i+2:i+7]) == code
 }
 
 func isFatal(body []byte) bool {

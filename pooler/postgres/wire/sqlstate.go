@@ -8,6 +8,7 @@ const (
 	CodeFeatureNotSupported    = "0A000"
 	CodeInvalidParameterValue  = "22023"
 	CodeActiveTransaction      = "25001"
+	CodeReadOnlyTransaction    = "25006"
 	CodeIdleInTransaction      = "25P03"
 	CodeTransactionTimeout     = "25P04"
 	CodeInvalidStatementName   = "26000"

@@ -405,6 +405,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.PoolMode
       default: Transaction
+    - name: targetSession
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.TargetSession
 - name: com.github.weir-dev.weir.api.v1alpha1.Protocol
   scalar: string
 - name: com.github.weir-dev.weir.api.v1alpha1.Rollout
@@ -440,6 +443,8 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.weir-dev.weir.api.v1alpha1.ServerTLSMode
   scalar: string
 - name: com.github.weir-dev.weir.api.v1alpha1.StopPolicy
+  scalar: string
+- name: com.github.weir-dev.weir.api.v1alpha1.TargetSession
   scalar: string
 - name: io.k8s.api.core.v1.Affinity
   map:

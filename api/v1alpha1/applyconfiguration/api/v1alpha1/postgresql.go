@@ -30,6 +30,9 @@ type PostgreSQLApplyConfiguration struct {
 	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends, or
 	// Session, until it leaves.
 	PoolMode *apiv1alpha1.PoolMode `json:"poolMode,omitempty"`
+	// targetSession says which of the endpoints will do: ReadWrite (a primary), ReadOnly (a standby) or Any. Unset means
+	// Any. Endpoints are tried in their order; when a preferred one will do again, connections move back to it.
+	TargetSession *apiv1alpha1.TargetSession `json:"targetSession,omitempty"`
 	// databases are the names of databases that clients may ask for. Unset means every name, unchanged.
 	Databases []DatabaseApplyConfiguration `json:"databases,omitempty"`
 	// auth says who may come in and how server connections log in.
@@ -47,6 +50,14 @@ func PostgreSQL() *PostgreSQLApplyConfiguration {
 // If called multiple times, the PoolMode field is set to the value of the last call.
 func (b *PostgreSQLApplyConfiguration) WithPoolMode(value apiv1alpha1.PoolMode) *PostgreSQLApplyConfiguration {
 	b.PoolMode = &value
+	return b
+}
+
+// WithTargetSession sets the TargetSession field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TargetSession field is set to the value of the last call.
+func (b *PostgreSQLApplyConfiguration) WithTargetSession(value apiv1alpha1.TargetSession) *PostgreSQLApplyConfiguration {
+	b.TargetSession = &value
 	return b
 }
 
