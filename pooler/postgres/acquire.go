@@ -34,7 +34,7 @@ var (
 // acquire lends cl a server connection that is alive. All calls for one statement share a deadline, which the first sets.
 func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], error) {
 	for {
-		lease, ok := e.servers.TryAcquire(cl.key)
+		lease, ok := e.servers.TryAcquire(cl.key, pool.Prefer(cl.machine.Tag()))
 		if !ok {
 			if deadline.IsZero() {
 				*deadline = time.Now().Add(e.settings.Load().Limits.AcquireTimeout)
@@ -63,7 +63,7 @@ func (e *Engine) wait(cl *client, deadline time.Time) (pool.Lease[*conn], error)
 	cl.wait, cl.waiting = end, time.Now()
 	cl.mu.Unlock()
 	unwatch := cl.watch(end)
-	lease, err := e.servers.Acquire(ctx, cl.key)
+	lease, err := e.servers.Acquire(ctx, cl.key, pool.Prefer(cl.machine.Tag()))
 	unwatch()
 	cl.mu.Lock()
 	waited := time.Since(cl.waiting)

@@ -45,7 +45,9 @@ type client struct {
 	watched     stopwatch
 	vigil       vigil
 
-	drained atomic.Bool // it is let go when its transaction ends
+	batch    []byte        // what steps have told to send to the server, to go out at once
+	progress chan struct{} // has a token when the machine, which waits, may get on
+	drained  atomic.Bool   // it is let go when its transaction ends
 }
 
 var errTerminated = errors.New("the client has said goodbye")
@@ -93,19 +95,36 @@ func (cl *client) take() (want int, err error) {
 			return 0, err
 		}
 		cl.in.use(st.Used)
-		switch {
-		case st.Do == session.Read:
+		switch st.Do {
+		case session.Read:
 			return want, nil
-		case st.Do == session.Acquire:
+		case session.Acquire:
 			cl.acquire()
+		case session.Answer:
+			err = cl.answer()
+		case session.Wait:
+			err = cl.await()
+		}
+		if err != nil {
+			return 0, err
 		}
 	}
 }
 
-// carry does what a step of FromClient says.
+// carry does what a step of FromClient says. What goes to the server is gathered as long as more may come.
 func (cl *client) carry(c *conn, in []byte, st session.Step) error {
-	if st.Forward > 0 || len(st.Inject) > 0 {
-		cl.send(c, in[:st.Forward], st.Inject)
+	more := st.Do == session.Continue && (st.Used < len(in) || len(st.Inject) > 0)
+	switch {
+	case st.Forward == 0 && len(st.Inject) == 0:
+	case !more && len(cl.batch) == 0 && len(st.Inject) == 0:
+		cl.send(c, in[:st.Forward])
+	default:
+		cl.gather(c, in[:st.Forward])
+		cl.gather(c, st.Inject)
+	}
+	cl.traffic.received.Add(uint64(st.Forward))
+	if !more && len(cl.batch) > 0 {
+		cl.sendBatch(c)
 	}
 	switch {
 	case st.Do == session.Close && len(st.Reply) == 0:
@@ -120,19 +139,38 @@ func (cl *client) carry(c *conn, in []byte, st session.Step) error {
 	return nil
 }
 
+// gather adds to the batch, which is sent when it gets large.
+func (cl *client) gather(c *conn, b []byte) {
+	if len(cl.batch)+len(b) > largeInput {
+		cl.sendBatch(c)
+		if len(b) > largeInput {
+			cl.send(c, b)
+			return
+		}
+	}
+	if cl.batch == nil {
+		cl.batch = largeInputs.Get().(*[largeInput]byte)[:0]
+	}
+	cl.batch = append(cl.batch, b...)
+}
+
+// sendBatch sends what was gathered, and gives the memory up.
+func (cl *client) sendBatch(c *conn) {
+	if len(cl.batch) > 0 {
+		cl.send(c, cl.batch)
+	}
+	if cl.batch != nil {
+		largeInputs.Put((*[largeInput]byte)(cl.batch[:largeInput]))
+		cl.batch = nil
+	}
+}
+
 // send writes to the server. If it fails the connection's reader sees to the rest: it reads on until the server has ended the
 // connection, whose place is not free before.
-func (cl *client) send(c *conn, forward, inject []byte) {
-	cl.traffic.received.Add(uint64(len(forward)))
-	for _, b := range [...][]byte{forward, inject} {
-		if len(b) == 0 {
-			continue
-		}
-		if _, err := c.net.Write(b); err != nil {
-			c.broken.Store(true)
-			closeWrite(c.net)
-			break
-		}
+func (cl *client) send(c *conn, b []byte) {
+	if _, err := c.net.Write(b); err != nil {
+		c.broken.Store(true)
+		closeWrite(c.net)
 	}
 	cl.mu.Lock()
 	do := cl.machine.Sent()
@@ -140,6 +178,39 @@ func (cl *client) send(c *conn, forward, inject []byte) {
 	cl.mu.Unlock()
 	if ended != nil {
 		ended.end(do)
+	}
+}
+
+// answer gives the client the replies that were made up for it, in their place among the server's.
+func (cl *client) answer() error {
+	cl.out.Lock()
+	defer cl.out.Unlock()
+	cl.mu.Lock()
+	made := cl.machine.Answer()
+	cl.mu.Unlock()
+	return cl.write(made)
+}
+
+// await waits until the server has answered what the machine waits for.
+func (cl *client) await() error {
+	ctx, end := context.WithCancelCause(context.Background())
+	defer end(nil)
+	defer cl.watch(end)()
+	select {
+	case <-cl.progress:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// wake lets the client's goroutine look again at what its machine waits for; mu is locked.
+func (cl *client) wake() {
+	if cl.machine.Waiting() || cl.closing {
+		select {
+		case cl.progress <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -164,15 +235,17 @@ func (cl *client) deliver(c *conn, in []byte) (used int, ok, mine bool) {
 	for more := true; more; {
 		st := cl.machine.FromServer(in[used:])
 		cl.mu.Unlock()
-		cl.pass(in[used:used+st.Forward], st.Inject)
+		forward := in[used : used+st.Forward]
 		used += st.Used
 		ok = st.Do != session.Break
 		more = ok && st.Do != session.Read && used < len(in)
+		cl.pass(c, forward, st.Inject, more)
 		cl.mu.Lock()
 	}
 	do := cl.machine.Delivered()
 	ended := cl.detached(do)
 	cl.count()
+	cl.wake()
 	cl.mu.Unlock()
 	cl.out.Unlock()
 	if ended != nil {
@@ -182,16 +255,24 @@ func (cl *client) deliver(c *conn, in []byte) (used int, ok, mine bool) {
 	return used, ok, true
 }
 
-// pass writes to the client. If it is gone, its goroutine finds out and sees to the rest.
-func (cl *client) pass(forward, inject []byte) {
-	for _, b := range [...][]byte{forward, inject} {
-		if len(b) == 0 {
-			continue
-		}
-		if cl.write(b) != nil {
+// pass writes to the client, unless more comes soon and there is room to keep it. If the client is gone, its goroutine finds
+// out and sees to the rest.
+func (cl *client) pass(c *conn, forward, inject []byte, more bool) {
+	if len(inject) == 0 && len(c.batch) == 0 {
+		if len(forward) > 0 && cl.write(forward) != nil {
 			cl.net.Close()
-			return
 		}
+		return
+	}
+	c.batch = append(append(c.batch, forward...), inject...)
+	if more && len(c.batch) < serverBuffer {
+		return
+	}
+	if cl.write(c.batch) != nil {
+		cl.net.Close()
+	}
+	if c.batch = c.batch[:0]; cap(c.batch) > serverBuffer {
+		c.batch = nil
 	}
 }
 
@@ -199,11 +280,21 @@ func (cl *client) pass(forward, inject []byte) {
 func (cl *client) count() {
 	cl.traffic.count(cl.machine.Take())
 	cl.watched.see(cl.traffic, cl.machine.Phase())
-	if reason := cl.machine.Pinned(); reason != session.NotPinned && cl.pinned.IsZero() {
+	switch reason := cl.machine.Pinned(); {
+	case cl.closing: // it is not counted any more
+	case reason != session.NotPinned && cl.pinned.IsZero():
 		cl.pinned = time.Now()
 		cl.engine.counters.pins[reason].Add(1)
 		cl.engine.counters.pinned.Add(1)
+	case reason == session.NotPinned && !cl.pinned.IsZero():
+		cl.unpin()
 	}
+}
+
+// unpin takes the client out of the count of those that are pinned; mu is locked.
+func (cl *client) unpin() {
+	cl.pinned = time.Time{}
+	cl.engine.counters.pinned.Add(-1)
 }
 
 // detached takes the server connection away from the client if do ends its lease; mu is locked.
@@ -226,8 +317,7 @@ func (cl *client) leave(polite bool) {
 	do := cl.machine.Leave(polite)
 	c := cl.detached(do)
 	if !cl.pinned.IsZero() {
-		cl.pinned = time.Time{}
-		cl.engine.counters.pinned.Add(-1)
+		cl.unpin()
 	}
 	cl.mu.Unlock()
 	switch {
@@ -275,6 +365,7 @@ func (cl *client) hangUp(message []byte, only func() bool) {
 	if cl.wait != nil {
 		cl.wait(errClosing)
 	}
+	cl.wake()
 	if cl.machine.Torn() {
 		message = nil
 	}

@@ -23,8 +23,11 @@ type Config struct {
 	ServerTLS     ServerTLS
 	ClientTLS     ClientTLS
 
-	PoolMode  PoolMode
-	Databases map[string]string // client's name -> server's name; nil: every name, unchanged
+	PoolMode PoolMode
+	// MaxPreparedStatements is how many prepared statements are kept on a server connection in transaction mode. 0 refuses
+	// statements with names.
+	MaxPreparedStatements int
+	Databases             map[string]string // client's name -> server's name; nil: every name, unchanged
 
 	Auth       Auth
 	Users      map[string]Passwords // who may come in

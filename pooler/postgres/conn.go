@@ -45,6 +45,7 @@ type conn struct {
 	broken  atomic.Bool            // it is dead, or about to be closed
 	retired atomic.Bool            // it must not be lent again
 	ended   chan struct{}          // closed when there is nothing more to read
+	batch   []byte                 // what goes to the client at once; the reader's
 	machine *session.Server        // guarded by the client's lock, or by mu if there is none
 
 	mu      sync.Mutex
@@ -193,8 +194,14 @@ func (c *conn) lost() {
 	c.mu.Unlock()
 	if cl := c.client.Swap(nil); cl != nil {
 		cl.serverLost()
+		cl.mu.Lock()
+		defer cl.mu.Unlock()
+		c.machine.Close()
 		return
 	}
+	c.mu.Lock()
+	c.machine.Close()
+	c.mu.Unlock()
 	c.engine.background(func() { c.engine.bury(c.key) })
 }
 
@@ -268,7 +275,10 @@ func (c *conn) cleanUp(lease pool.Lease[*conn]) {
 
 // giveBack releases a connection that is whole, as far as is known.
 func (c *conn) giveBack(lease pool.Lease[*conn]) {
-	lease.Release()
+	c.mu.Lock()
+	tag := c.machine.Tag()
+	c.mu.Unlock()
+	lease.ReleaseAs(tag)
 	if c.spent() { // it died meanwhile, and was not found among the idle
 		c.engine.background(func() { c.engine.bury(c.key) })
 	}

@@ -50,7 +50,7 @@ func (en *entry) enterConsole(out []byte) ([]byte, login.Action) {
 	}
 	en.mu.Lock()
 	en.asked, en.console = startup, en.engine.console.Session(role)
-	en.machine = session.New(session.Transaction) // never used: idle for who looks at all clients
+	en.machine = session.New(session.Transaction, en.engine.statements, nil) // never used: idle for who looks at all clients
 	en.established = true
 	en.mu.Unlock()
 	en.engine.clients.name(en.client, wire.MinCancelKey)

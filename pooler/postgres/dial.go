@@ -141,7 +141,7 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		engine: e, id: e.opened.Add(1), opened: time.Now(), key: k, net: l.conn, in: inlet{net: l.conn}, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
 		cancel: l.machine.CancelKey(), params: l.machine.Params(), ended: make(chan struct{}),
 	}
-	c.machine = session.NewServer(c.params)
+	c.machine = session.NewServer(e.statements, c.params)
 	e.conns.Store(c, nil)
 	e.readers.Add(1)
 	go c.read()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/console"
+	"github.com/weir-dev/weir/pooler/postgres/session"
 )
 
 const (
@@ -27,19 +28,20 @@ type Options struct {
 
 // Engine serves the clients of one PostgreSQL destination. Its methods may be called at any time from any goroutine.
 type Engine struct {
-	log      *slog.Logger
-	pod      string
-	servers  *pool.Set[key, *conn]
-	opened   atomic.Uint64 // server connections, so far
-	conns    sync.Map      // of *conn: every server connection whose reader runs
-	clients  registry
-	console  *console.Console
-	opts     Options
-	traffic  traffics
-	settings atomic.Pointer[settings]
-	apply    sync.Mutex // one Apply at a time, and one change of the limit
-	limit    atomic.Int64
-	hold     hold
+	log        *slog.Logger
+	pod        string
+	servers    *pool.Set[key, *conn]
+	statements *session.Statements
+	opened     atomic.Uint64 // server connections, so far
+	conns      sync.Map      // of *conn: every server connection whose reader runs
+	clients    registry
+	console    *console.Console
+	opts       Options
+	traffic    traffics
+	settings   atomic.Pointer[settings]
+	apply      sync.Mutex // one Apply at a time, and one change of the limit
+	limit      atomic.Int64
+	hold       hold
 
 	counters  counters
 	fault     faults
@@ -64,7 +66,8 @@ type Engine struct {
 func New(opts Options) *Engine {
 	e := &Engine{
 		log: opts.Logger, opts: opts, pod: opts.Pod,
-		cancels: make(chan struct{}, maxCancels), forwards: make(chan struct{}, maxForwards), applied: make(chan struct{}, 1),
+		statements: session.NewStatements(0),
+		cancels:    make(chan struct{}, maxCancels), forwards: make(chan struct{}, maxForwards), applied: make(chan struct{}, 1),
 	}
 	if e.log == nil {
 		e.log = slog.Default()
@@ -100,6 +103,7 @@ func (e *Engine) Apply(cfg Config) error {
 		e.settings.Store(old)
 		return err
 	}
+	e.statements.SetLimit(cfg.MaxPreparedStatements)
 	if old.Name != "" && !now.sameServer(old) {
 		e.quirks.forget()
 		e.endpoints.forget()

@@ -34,6 +34,7 @@ func config(db *pgtest.Server) postgres.Config {
 			"app":   {"app's secret"},
 			"other": {"other's secret"},
 		},
+		MaxPreparedStatements: 200,
 		Limits: postgres.Limits{
 			MaxOpen: 4, MaxIdle: 4, MaxWaiting: -1, MaxClients: 1000,
 			IdleTimeout: time.Minute, MaxLifetime: time.Hour, AcquireTimeout: patience,

@@ -273,7 +273,8 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	}
 	en.mu.Lock()
 	en.asked, en.traffic = startup, e.traffic.of(en.key.pair())
-	en.machine = session.New(mode)
+	en.machine = session.New(mode, e.statements, nil)
+	en.progress = make(chan struct{}, 1)
 	en.established = true
 	en.mu.Unlock()
 	e.clients.name(en.client, secret)

@@ -47,6 +47,8 @@ func (c Config) validate() error {
 	switch {
 	case len(c.Endpoints) == 0:
 		return errors.New("endpoints: at least one is needed")
+	case c.MaxPreparedStatements < 0:
+		return fmt.Errorf("maxPreparedStatements is %d: must not be negative", c.MaxPreparedStatements)
 	case l.MaxOpen < 0:
 		return fmt.Errorf("limits.maxOpen is %d: must not be negative", l.MaxOpen)
 	case l.MaxClients < 1:

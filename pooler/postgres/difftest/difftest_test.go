@@ -171,8 +171,9 @@ func (g *ground) weir(t *testing.T, s *Script, v variant) (Target, *postgres.Eng
 	cert := g.authority.Issue("localhost")
 	cfg := postgres.Config{
 		Name: "main", Endpoints: []postgres.Endpoint{endpoint},
-		Users:     map[string]postgres.Passwords{"app": {password}},
-		ClientTLS: postgres.ClientTLS{Policy: postgres.TLSOptional, Config: &tls.Config{Certificates: []tls.Certificate{cert}}},
+		Users:                 map[string]postgres.Passwords{"app": {password}},
+		ClientTLS:             postgres.ClientTLS{Policy: postgres.TLSOptional, Config: &tls.Config{Certificates: []tls.Certificate{cert}}},
+		MaxPreparedStatements: 200,
 		Limits: postgres.Limits{MaxOpen: v.servers, MaxIdle: v.servers, MaxWaiting: -1, MaxClients: 100,
 			IdleTimeout: time.Hour, AcquireTimeout: 5 * time.Second},
 	}

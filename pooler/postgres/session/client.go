@@ -2,17 +2,22 @@ package session
 
 import "github.com/weir-dev/weir/pooler/postgres/wire"
 
-// seenNames is how much of a Bind is looked at for the names of its portal and statement.
-const seenNames = 1 << 10
+// seenNames is how much of a message is looked at for the names of its portal and statement, seenQuery how much of a Query
+// comes in one piece.
+const (
+	seenNames = 4 << 10
+	seenQuery = 128
+)
 
 // Buffer is how many bytes of input a driver must be able to hold for a step.
-const Buffer = wire.HeaderSize + seenSetting
+const Buffer = wire.HeaderSize + max(seenSetting, seenNames)
 
 var clientRules = wire.FrontendRules(map[byte]wire.Rule{
-	wire.TypeParse:     wire.Prefix(1, wire.MaxLargeBody),
+	wire.TypeQuery:     wire.Prefix(seenQuery, wire.MaxLargeBody),
+	wire.TypeParse:     wire.Prefix(seenNames, wire.MaxLargeBody),
 	wire.TypeBind:      wire.Prefix(seenNames, wire.MaxLargeBody),
-	wire.TypeDescribe:  wire.Prefix(2, wire.MaxSmallBody),
-	wire.TypeClose:     wire.Prefix(2, wire.MaxSmallBody),
+	wire.TypeDescribe:  wire.Prefix(seenNames, wire.MaxSmallBody),
+	wire.TypeClose:     wire.Prefix(seenNames, wire.MaxSmallBody),
 	wire.TypeSync:      wire.Whole(0),
 	wire.TypeFlush:     wire.Whole(0),
 	wire.TypeCopyDone:  wire.Whole(0),
@@ -24,18 +29,25 @@ type verdict uint8
 
 const (
 	forward  verdict = iota
+	inject           // what is in scratch goes first, then the message is looked at again
+	replaced         // what is in scratch takes its place, but for its last bytes, as many as rest says
+	swallow          // it is answered here, in order
+	hoard            // it is looked at when more of it is there
+	flush            // forward, and then replies that were made up are due
+	answer           // replies that were made up are due first, then the message is looked at again
+	wait             // it is looked at again when the server has answered what was sent before
 	drop             // nobody is told
 	dropSync         // ReadyForQuery is made up
 	refuse           // the statement is answered with Session.refusal, or a refusal of the machine's own
 	acquire          // not before there is a server
 	leave            // Terminate
-	overflow         // the ledger is full
 	badNames         // names that cannot be read
 )
 
 // FromClient takes what the client has sent.
 func (s *Session) FromClient(in []byte) Step {
 	var st Step
+	s.waiting = false
 	for {
 		before := s.client
 		p, err := s.client.Next(in[st.Used:])
@@ -45,6 +57,7 @@ func (s *Session) FromClient(in []byte) Step {
 		if p.Raw == nil {
 			return s.more(st)
 		}
+		s.scratch, s.rest = s.scratch[:0], 0
 		v := s.judge(p)
 		if v == forward {
 			s.read(p)
@@ -53,7 +66,7 @@ func (s *Session) FromClient(in []byte) Step {
 			s.sending = true
 			continue
 		}
-		if v == acquire {
+		if v == inject || v == wait || v == acquire || v == answer {
 			s.client = before
 		}
 		return s.other(st, p, v)
@@ -81,21 +94,43 @@ func (s *Session) stop(st Step, err error) Step {
 // other carries out every verdict but forward.
 func (s *Session) other(st Step, p wire.Piece, v verdict) Step {
 	switch v {
+	case inject:
+		st.Inject = s.scratch
+		s.sending = true
+		return st
+	case wait:
+		s.waiting = true
+		st.Do = Wait
+		return st
+	case answer:
+		st.Do = Answer
+		return st
 	case acquire:
 		st.Do = Acquire
 		return st
-	case leave:
-		st.Used += len(p.Raw)
-		st.Do = Close
-		return st
-	case overflow:
-		s.drops = true
-		return fatal(wire.CodeProgramLimitExceeded, "too many messages without waiting for a reply")
 	case badNames:
 		s.drops = true
-		return protocolError("names in a Bind message are too long")
+		return protocolError("the name of a statement or portal is too long")
 	}
 	st.Used += len(p.Raw)
+	switch v {
+	case leave:
+		st.Do = Close
+		return st
+	case flush:
+		st.Forward, st.Do = st.Used, Answer
+		s.sending = true
+		return st
+	case replaced:
+		st.Used -= s.rest
+		s.client.Unread(s.rest)
+		st.Inject = s.scratch
+		s.sending = true
+		return st
+	case hoard:
+		s.hoards = !p.Last
+		return st
+	}
 	s.drops, s.reads = !p.Last, false
 	switch v {
 	case dropSync:
@@ -110,7 +145,7 @@ func (s *Session) other(st Step, p wire.Piece, v verdict) Step {
 func (s *Session) refuse(st *Step, typ byte) {
 	if s.server != nil {
 		st.Inject = doomed
-		s.sending, s.unsynced = true, true
+		s.sending = true
 		s.counts.Refused++
 		return
 	}
@@ -122,12 +157,15 @@ func (s *Session) refuse(st *Step, typ byte) {
 	s.skipping = true
 }
 
-// judge decides on a piece of a message and notes what the server will owe for it.
+// judge decides on a piece of a message and notes what is owed for it.
 func (s *Session) judge(p wire.Piece) verdict {
-	if !p.First {
-		if s.drops {
-			return drop
-		}
+	switch {
+	case p.First:
+	case s.hoards:
+		return s.judgeHoard(p)
+	case s.drops:
+		return drop
+	default:
 		return forward
 	}
 	s.pulse.Message++
@@ -137,12 +175,74 @@ func (s *Session) judge(p wire.Piece) verdict {
 	if s.server == nil {
 		return s.judgeDetached(p)
 	}
+	if v := s.prepare(); v != forward {
+		return v
+	}
 	v := s.note(p)
-	if v == forward {
+	if v == forward || v == replaced {
 		s.drops = false
-		s.startText(p.Type)
 	}
 	return v
+}
+
+// judgeHoard takes a further piece of a Parse that is looked at as a whole.
+func (s *Session) judgeHoard(p wire.Piece) verdict {
+	before := len(s.hoard)
+	s.hoard = append(s.hoard, p.Body()...)
+	if !p.Last {
+		return hoard
+	}
+	v := s.noteNamedParse(s.hoard)
+	if v == wait {
+		s.hoard = s.hoard[:before]
+		return v
+	}
+	s.hoard, s.hoards, s.drops = nil, false, false
+	return v
+}
+
+// prepare makes a server connection that was just attached suit the session, before the first message.
+func (s *Session) prepare() verdict {
+	switch {
+	case s.replays > 0:
+		return wait
+	case !s.starting:
+		return forward
+	case !s.adapted:
+		s.adapted = true
+		if s.adapt() {
+			return inject
+		}
+	}
+	s.starting = false
+	return forward
+}
+
+// adapt gives the server the settings of the session, and reports whether it does not have them. What the application is
+// called changes no result, so nobody waits for that.
+func (s *Session) adapt() bool {
+	v := s.server
+	if s.mode == Lasting && v.slots.len() > 0 {
+		v.dropSlots()
+		s.scratch = wire.AppendQuery(s.scratch, "DEALLOCATE ALL")
+		s.push(entry{kind: replayName})
+	}
+	if s.chosen.same(v.have) {
+		return len(s.scratch) > 0
+	}
+	s.counts.Replays++
+	if s.chosen.id == v.have.id {
+		s.scratch = wire.AppendQuery(s.scratch, s.chosen.nameScript())
+		s.push(entry{kind: replayName})
+		return true
+	}
+	var queries int
+	s.scratch, queries = s.chosen.replay(s.scratch, v)
+	for range queries {
+		s.push(entry{kind: replay})
+		s.replays++
+	}
+	return true
 }
 
 // judgeDetached decides on a message that finds no server attached.
@@ -157,21 +257,6 @@ func (s *Session) judgeDetached(p wire.Piece) verdict {
 	switch p.Type {
 	case wire.TypeFlush, wire.TypeCopyData, wire.TypeCopyDone, wire.TypeCopyFail:
 		return drop
-	case wire.TypeParse, wire.TypeBind, wire.TypeDescribe:
-		if s.mode == Lasting {
-			break
-		}
-		named, unnamed, ok := statementOf(p)
-		switch {
-		case !ok:
-			return badNames
-		case named:
-			s.refusal = namedRefused
-			s.counts.Refused++
-		case unnamed && p.Type != wire.TypeParse:
-			s.refusal = unnamedRefused
-			s.counts.Refused++
-		}
 	}
 	if s.refusal != nil {
 		return refuse
@@ -179,67 +264,99 @@ func (s *Session) judgeDetached(p wire.Piece) verdict {
 	return acquire
 }
 
-// statementOf says whether a Parse, Bind or Describe is about a statement with a name, or the unnamed one; a Describe may be
-// about neither.
-func statementOf(p wire.Piece) (named, unnamed, ok bool) {
-	body := p.Body()
-	if len(body) == 0 {
-		return false, false, false
-	}
-	switch p.Type {
-	case wire.TypeDescribe:
-		if body[0] != wire.TargetStatement {
-			return false, false, true
-		}
-		body = body[1:]
-	case wire.TypeBind:
-		_, name, _, err := wire.ParseBind(body)
-		return len(name) > 0, len(name) == 0, err == nil
-	}
-	if len(body) == 0 {
-		return false, false, false
-	}
-	return body[0] != 0, body[0] == 0, true
-}
-
-// note enters into the ledger what the server will owe for a message.
+// note enters into the ledger what is owed for a message.
 func (s *Session) note(p wire.Piece) verdict {
 	switch p.Type {
-	case wire.TypeQuery:
-		s.counts.Queries++
-		s.unsynced, s.unnamedNext = false, false
-		return s.owe(query)
-	case wire.TypeFunctionCall:
-		s.counts.Queries++
-		s.unsynced = false
-		return s.owe(call)
 	case wire.TypeSync:
 		return s.noteSync()
 	case wire.TypeFlush:
+		if s.owed.first().fate == made {
+			return flush
+		}
 		return forward
 	case wire.TypeCopyData, wire.TypeCopyDone, wire.TypeCopyFail:
 		return s.noteCopy(p.Type)
 	}
-	s.unsynced = true
+	if s.owed.full() {
+		return s.full()
+	}
 	switch p.Type {
-	case wire.TypeExecute:
+	case wire.TypeQuery:
+		return s.noteQuery(p)
+	case wire.TypeFunctionCall:
 		s.counts.Queries++
-		return s.owe(execute)
+		s.unsynced = false
+		s.segment++
+		return s.owe(entry{kind: call})
+	case wire.TypeExecute:
+		return s.noteExecute()
 	case wire.TypeClose:
 		return s.noteClose(p)
+	case wire.TypeDescribe:
+		if body := p.Body(); len(body) == 0 || body[0] != wire.TargetStatement {
+			return s.owe(entry{kind: describe})
+		}
+		return s.noteUse(p, describe)
+	case wire.TypeBind:
+		return s.noteUse(p, bind)
 	}
-	return s.noteStatement(p)
+	v := s.noteParse(p)
+	if v != wait && v != inject {
+		s.counts.Parses++
+	}
+	return v
 }
 
-// owe enters k into the ledger, unless the server ignores it.
-func (s *Session) owe(k kind) verdict {
+// full is the verdict when the ledger has no room.
+func (s *Session) full() verdict {
+	if s.owed.first().fate == made {
+		return answer
+	}
+	return wait
+}
+
+// owe enters e into the ledger, unless the server ignores the message.
+func (s *Session) owe(e entry) verdict {
 	if s.owed.len() == 0 {
 		s.pulse.Statement++
 	}
-	if s.ignoring || s.uncertain || s.owed.push(k) {
+	if s.ignoring {
+		s.unsynced = true
 		return forward
 	}
-	return overflow
+	s.push(e)
+	return forward
+}
+
+// push enters e into the ledger.
+func (s *Session) push(e entry) {
+	switch e.kind {
+	case parsing, bind, describe, execute, closing, refusedNames, refusedMany, refusedText:
+		s.unsynced = true
+	}
+	if !s.uncertain {
+		s.owed.push(e)
+	}
+}
+
+// replace has what was made up sent in the place of a message, for which e is owed.
+func (s *Session) replace(scratch []byte, e entry) verdict {
+	s.scratch = scratch
+	s.push(e)
+	return replaced
+}
+
+func (s *Session) noteExecute() verdict {
+	s.counts.Queries++
+	if s.closesAll && !s.ignoring {
+		s.names.segment = s.segment
+	}
+	return s.owe(entry{kind: execute, names: s.closesAll})
+}
+
+func (s *Session) refuseOwed(k kind) verdict {
+	s.push(entry{kind: k})
+	return refuse
 }
 
 func (s *Session) noteSync() verdict {
@@ -248,7 +365,9 @@ func (s *Session) noteSync() verdict {
 		return forward
 	}
 	s.unsynced, s.ignoring = false, false
-	return s.owe(syncPoint)
+	v := s.owe(entry{kind: syncPoint})
+	s.segment++
+	return v
 }
 
 // noteCopy drops what nobody copies, as the server does: it must not wait for a server, nor find another transaction.
@@ -264,60 +383,73 @@ func (s *Session) noteCopy(typ byte) verdict {
 		s.copying = false
 		return forward
 	}
-	return s.owe(copyEnd)
+	return s.owe(entry{kind: copyEnd})
 }
 
-func (s *Session) noteClose(p wire.Piece) verdict {
-	if body := p.Body(); len(body) >= 2 && body[0] == wire.TargetStatement && body[1] == 0 {
-		s.unnamedNext = false
-		return s.owe(closeUnnamed)
-	}
-	return s.owe(closeOther)
-}
-
-// noteStatement is for Parse, Bind and Describe.
-func (s *Session) noteStatement(p wire.Piece) verdict {
-	named, unnamed, ok := statementOf(p)
-	if !ok {
-		return badNames
-	}
-	if s.mode == Transaction && s.pinned == NotPinned && !s.ignoring {
-		if named {
-			return s.refuseOwed(refusedName)
+// noteQuery is for a Query.
+func (s *Session) noteQuery(p wire.Piece) verdict {
+	if s.mapped() && !s.ignoring && !s.uncertain {
+		if v := s.noteDeallocate(p); v != forward {
+			return v
 		}
-		if unnamed && p.Type != wire.TypeParse && !s.unnamedNext {
-			return s.refuseOwed(refusedUnnamed)
+		s.unnamed.end(s.segment)
+	}
+	s.startText(0)
+	return s.endWith(entry{kind: query, unnamed: true})
+}
+
+// endWith enters a reply that ends with ReadyForQuery.
+func (s *Session) endWith(e entry) verdict {
+	s.counts.Queries++
+	v := s.owe(e)
+	s.unsynced = s.ignoring
+	s.segment++
+	return v
+}
+
+// noteDeallocate looks for a Query that is nothing but DEALLOCATE of one of the client's names, which the server does not
+// know: it gets another to deallocate.
+func (s *Session) noteDeallocate(p wire.Piece) verdict {
+	if !p.Last || p.Length > seenQuery || !mayDeallocate(p.Body()) {
+		return forward
+	}
+	has := readText(s.server, p.Body())
+	if has.closes == "" {
+		return forward
+	}
+	if s.blocked() {
+		return wait
+	}
+	n := s.names.find([]byte(has.closes))
+	if n == nil {
+		return forward
+	}
+	s.close(nameGone)
+	s.scratch = wire.AppendParse(s.scratch, nameGone, "", nil)
+	s.push(entry{kind: parsing, fate: hidden})
+	s.unnamed.end(s.segment)
+	s.names.segment = s.segment
+	s.scratch = wire.AppendQuery(s.scratch, "DEALLOCATE "+nameGone)
+	s.endWith(entry{kind: query, unnamed: true, names: true, use: n})
+	return replaced
+}
+
+// mayDeallocate says that a text may begin with DEALLOCATE, or with a comment.
+func mayDeallocate(text []byte) bool {
+	for _, c := range text {
+		if !isSpace(c) {
+			return c == 'd' || c == 'D' || c == '-' || c == '/'
 		}
 	}
-	switch {
-	case p.Type == wire.TypeBind:
-		s.counts.Binds++
-		return s.owe(bind)
-	case p.Type == wire.TypeDescribe:
-		return s.owe(describe)
-	}
-	s.counts.Parses++
-	s.counts.ServerParses++
-	if named {
-		return s.owe(parseNamed)
-	}
-	if !s.ignoring {
-		s.unnamedNext = true
-	}
-	return s.owe(parseUnnamed)
+	return false
 }
 
-func (s *Session) refuseOwed(k kind) verdict {
-	if v := s.owe(k); v != forward {
-		return v
-	}
-	return refuse
-}
-
-func (s *Session) startText(typ byte) {
-	s.reads = s.mode == Transaction && s.pinned == NotPinned && (typ == wire.TypeQuery || typ == wire.TypeParse)
+// startText begins to look at the text of a message, skip bytes behind the beginning of its body.
+func (s *Session) startText(skip uint8) {
+	s.reads = s.mapped()
 	if s.reads {
-		s.text.begin()
+		s.text.begin(s.server)
+		s.skip = skip
 	}
 }
 
@@ -326,12 +458,24 @@ func (s *Session) read(p wire.Piece) {
 	if !s.reads {
 		return
 	}
-	s.text.feed(p.Body())
-	if s.text.pin != NotPinned {
-		s.pin(s.text.pin)
-		s.reads = false
+	piece := p.Body()[s.skip:]
+	s.skip = 0
+	s.text.feed(piece)
+	if p.Type == wire.TypeParse {
+		s.unnamed.grow(piece)
 	}
-	if p.Last {
-		s.reads = false
+	if !p.Last {
+		return
+	}
+	s.reads = false
+	s.text.end()
+	if p.Type == wire.TypeParse {
+		s.unnamed.seal(s.text.traits)
+		return
+	}
+	s.run(&s.text.traits)
+	if s.text.drops && !s.ignoring && !s.uncertain {
+		s.owed.decide()
+		s.names.segment = s.segment - 1
 	}
 }

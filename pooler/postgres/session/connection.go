@@ -1,22 +1,27 @@
 package session
 
 import (
-	"slices"
+	"strings"
 
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
 // Server is what is known about one server connection for as long as it is open.
 type Server struct {
-	in       wire.Scanner
-	settings map[string]string // as reported while no session was attached
-	differs  []string          // settings whose last report differs
-	role     bool              // the server was promoted, or the like
-	refused  bool              // it has refused to write
-	swallows bool              // the rest of the message at hand is not passed on
+	in         wire.Scanner
+	statements *Statements
+	login      map[string]string // the settings it has by itself, as reported
+	have       settings          // how its settings differ from those
+	slots      slots
+	scratch    []byte // what is made up for the client
+	role       bool   // the server was promoted, or the like
+	readOnly   bool   // it has refused to write
+	swallows   bool   // the rest of the message at hand is not passed on
 
 	cleanup  cleanup
-	expected int // replies to the cleanup that are still to come
+	trying   bool        // the cleanup is an attempt at other settings
+	refused  wire.Report // why the attempt failed
+	expected int         // replies to the cleanup that are still to come
 }
 
 // cleanup is what makes a connection clean for the next session.
@@ -28,42 +33,56 @@ const (
 )
 
 // NewServer returns what is known about a server connection after its login: the settings it reported.
-func NewServer(settings []wire.Param) *Server {
-	v := &Server{in: wire.Scanner{Rules: serverRules}, settings: make(map[string]string, len(settings))}
-	for _, p := range settings {
-		v.settings[p.Name] = p.Value
+func NewServer(statements *Statements, reported []wire.Param) *Server {
+	v := &Server{in: wire.Scanner{Rules: serverRules}, statements: statements, login: make(map[string]string, len(reported))}
+	for _, p := range reported {
+		v.login[p.Name] = p.Value
 	}
 	return v
 }
 
-// notSettable are settings that change without any client's doing.
-func notSettable(name []byte) bool { return string(name) == "in_hot_standby" }
+// Close gives up what the connection shares with others. It is called once, when the connection is lost.
+func (v *Server) Close() { v.dropSlots() }
 
-// report takes a ParameterStatus while a session is attached.
-func (v *Server) report(p wire.Piece) {
-	if !p.Last {
-		v.differ("\x00") // too long to tell
-		return
+// Tag tells connections with different settings apart. It is not 0.
+func (v *Server) Tag() uint64 { return v.have.tag() }
+
+func (v *Server) dropSlots() {
+	for _, s := range v.slots.of {
+		v.statements.release(s.stmt)
 	}
-	name, value, err := wire.ParseParameterStatus(p.Body())
-	switch {
-	case err != nil:
-		v.differ("\x00")
-	case notSettable(name):
-		v.role = v.role || v.settings[string(name)] != string(value)
-		v.settings[string(name)] = string(value)
-	case v.settings[string(name)] != string(value):
-		v.differ(string(name))
-	default:
-		if i := slices.Index(v.differs, string(name)); i >= 0 {
-			v.differs = slices.Delete(v.differs, i, i+1)
-		}
+	v.slots = slots{}
+}
+
+// dropSlot forgets a statement that the connection does not have any more.
+func (v *Server) dropSlot(s *slot) {
+	if v.slots.remove(s) {
+		v.statements.release(s.stmt)
 	}
 }
 
-func (v *Server) differ(name string) {
-	if !slices.Contains(v.differs, name) {
-		v.differs = append(v.differs, name)
+// reports says that the server tells the value of a setting whenever it changes. Case does not matter.
+func (v *Server) reports(name string) bool {
+	if _, ok := v.login[name]; ok {
+		return !notSettable(name)
+	}
+	for reported := range v.login {
+		if strings.EqualFold(reported, name) {
+			return !notSettable(reported)
+		}
+	}
+	return false
+}
+
+// report takes a setting that has another value now.
+func (v *Server) report(name, value string) {
+	switch {
+	case notSettable(name):
+		v.turn(name, value)
+	case v.login[name] == value:
+		v.have = v.have.without(name)
+	default:
+		v.have = v.have.with(name, value)
 	}
 }
 
@@ -72,13 +91,38 @@ func (v *Server) RoleChanged() bool { return v.role }
 
 // RefusedWrite says whether the server has refused to write, since it was last asked.
 func (v *Server) RefusedWrite() bool {
-	refused := v.refused
-	v.refused = false
+	refused := v.readOnly
+	v.readOnly = false
 	return refused
 }
 
-// changed says that the server reports another value of some setting than before.
-func (v *Server) changed() bool { return len(v.differs) > 0 }
+// Try returns what to send to a connection that no session has, to give it other settings; then everything that comes goes
+// to Quiet until it says Clean or Refused. They are what the connection has now, and these.
+func (v *Server) Try(params []wire.Param) []byte {
+	want := v.have
+	for _, p := range params {
+		want = want.with(p.Name, p.Value)
+	}
+	out, queries := want.replay(nil, v)
+	v.expected += queries
+	v.trying, v.refused = true, wire.Report{}
+	return out
+}
+
+// Refused is why an attempt has failed.
+func (v *Server) Refused() wire.Report { return v.refused }
+
+// Reported are the settings as the connection has them now, in no order.
+func (v *Server) Reported() []wire.Param {
+	all := make([]wire.Param, 0, len(v.login))
+	for name, value := range v.login {
+		if now, ok := v.have.get(name); ok {
+			value = now
+		}
+		all = append(all, wire.Param{Name: name, Value: value})
+	}
+	return all
+}
 
 // Cleanup returns what to send to a connection after Reset; then everything that comes goes to Quiet until it says Clean.
 func (v *Server) Cleanup() []byte {
@@ -90,8 +134,10 @@ func (v *Server) Cleanup() []byte {
 	if v.cleanup&discardAll != 0 {
 		out = wire.AppendQuery(out, "DISCARD ALL")
 		v.expected++
+		v.dropSlots()
+		v.have = v.have.without(searchPath)
 	}
-	v.cleanup = 0
+	v.cleanup, v.trying = 0, false
 	return out
 }
 
@@ -101,7 +147,8 @@ type Condition uint8
 // Conditions.
 const (
 	Unchanged Condition = iota
-	Clean               // the cleanup has succeeded
+	Clean               // the cleanup has succeeded, or the attempt at other settings
+	Refused             // the attempt at other settings has failed, the connection is as before
 	Broken              // the connection must be closed
 )
 
@@ -123,34 +170,77 @@ func (v *Server) Quiet(in []byte) (used int, c Condition) {
 		case wire.TypeNoticeResponse:
 		case wire.TypeParameterStatus:
 			v.learn(p)
-		case wire.TypeCommandComplete:
-			if v.expected == 0 {
-				return used, Broken
-			}
 		case wire.TypeReadyForQuery:
 			if v.expected == 0 || v.expected == 1 && p.Body()[0] != wire.StatusIdle {
 				return used, Broken
 			}
 			if v.expected--; v.expected == 0 {
-				v.differs, c = nil, Clean
-			}
-		case wire.TypeNotificationResponse:
-			if v.expected == 0 {
-				return used, Broken // somebody has left a LISTEN behind
+				c = v.outcome()
 			}
 		default:
-			return used, Broken
+			if !v.expects(p) {
+				return used, Broken
+			}
 		}
 	}
+}
+
+// expects says that a message may be part of the reply to a cleanup or an attempt.
+func (v *Server) expects(p wire.Piece) bool {
+	switch p.Type {
+	case wire.TypeCommandComplete, wire.TypeNotificationResponse: // or somebody has left a LISTEN behind
+		return v.expected > 0
+	case wire.TypeRowDescription, wire.TypeDataRow:
+		return v.expected > 0 && v.trying
+	case wire.TypeErrorResponse:
+		if v.expected == 0 || !v.trying || isFatal(p.Body()) {
+			return false
+		}
+		v.refused = reportOf(p)
+		return true
+	}
+	return false
+}
+
+func (v *Server) outcome() Condition {
+	if v.trying && v.refused.Code != "" {
+		return Refused
+	}
+	return Clean
+}
+
+// reportOf reads an error of which a part may be missing.
+func reportOf(p wire.Piece) wire.Report {
+	body := p.Body()
+	if !p.Last {
+		body = append(body[:len(body):len(body)], 0, 0)
+	}
+	report, err := wire.ParseReport(body)
+	if err != nil || report.Code == "" {
+		report.Code = wire.CodeInternalError
+	}
+	return report
 }
 
 // WantQuiet is how many bytes Quiet needs to go on.
 func (v *Server) WantQuiet() int { return v.in.Want() }
 
-// learn takes a setting that changed while nobody had the connection: the configuration was reloaded, or cleaned up.
+// learn takes a setting that changed while nobody had the connection: it was cleaned up, or the configuration was reloaded,
+// which changes only what nobody has set.
 func (v *Server) learn(p wire.Piece) {
-	if name, value, err := wire.ParseParameterStatus(p.Body()); p.Last && err == nil {
-		v.role = v.role || notSettable(name) && v.settings[string(name)] != string(value)
-		v.settings[string(name)] = string(value)
+	name, value, err := wire.ParseParameterStatus(p.Body())
+	switch {
+	case !p.Last || err != nil:
+	case v.expected > 0:
+		v.report(string(name), string(value))
+	default:
+		v.turn(string(name), string(value))
+		v.have = v.have.without(string(name))
 	}
+}
+
+// turn takes another value of what the server has by itself.
+func (v *Server) turn(name, value string) {
+	v.role = v.role || name == "in_hot_standby" && v.login[name] != value
+	v.login[name] = value
 }

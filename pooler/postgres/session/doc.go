@@ -6,36 +6,58 @@
 //	                        Acquire                    Release, Reset or Discard
 //	client ──> FromClient ──────────> Attach ──> ... ──────────────────────────┐
 //	                │                                                          │
-//	                │ forward, inject                                          │
+//	                │ forward, inject, replace                                 │
 //	                v                                                          │
 //	            [ledger of replies owed] ──── Sent, Delivered ──> quiet, idle ─┘
 //	                ^
-//	                │ forward, swallow, make up
+//	                │ pass, hide, make up
 //	server ──> FromServer
 //
-// Decisions
+// # The ledger
 //
-//   - The ledger holds, in order, one entry for each reply that the server owes; an entry says whether the reply is passed
-//     on or replaced. A connection is detached only if the ledger is empty, the server said it is idle, no message is half
-//     sent, and the driver has confirmed (Sent, Delivered) that nothing of this session is on its way in either direction.
-//   - An error takes every entry up to the next Sync with it, as it does in the server. What a COPY from the client makes
-//     the server ignore (Sync and Flush) is not owed. Where it cannot be told whether the server ignored it, the session
-//     keeps the connection and it is closed in the end.
+//   - It holds, in order, one entry for each reply that is owed. A reply is passed on, hidden (the pooler's own Parse, Close or
+//     SET), or made up here, and then goes out in its place among the server's: with the next one, or at a Flush. A connection
+//     is detached only if the ledger is empty, the server said it is idle, no message is half sent, and the driver has
+//     confirmed (Sent, Delivered) that nothing of this session is on its way in either direction.
+//   - An error takes every entry up to the next Sync with it, as it does in the server, and with the entry what it stood for:
+//     names, statements on the server. What a COPY from the client makes the server ignore (Sync and Flush) is not owed. Where
+//     it cannot be told whether the server ignored it, the session keeps the connection and it is closed in the end.
+//   - What a message means may depend on replies to an earlier batch: is that name known by now? Then the client has to Wait.
+//     Within a batch it need not: if what is expected fails, the rest of the batch is skipped.
+//   - The server finds errors, not the pooler: an unknown name is sent as it is, a name that is in use as one that is. So the
+//     order of checks, the words and the language are PostgreSQL's. Only names of the pooler's in errors are replaced.
 //   - A statement that is refused while a server is attached is replaced by a Describe that is bound to fail, and the
-//     server's error by ours. So the server skips to the next Sync and rolls back what it has to, as if the error had
-//     been its own.
-//   - Without a server attached, Sync is answered here, and Flush and late COPY data are dropped.
-//   - Messages pass in pieces. Seen whole are only beginnings of bounded size: names, command tags, severities.
+//     server's error by ours. So the server skips to the next Sync and rolls back what it has to.
+//   - Messages pass in pieces. Seen whole are only beginnings of bounded size, and Parses with a name.
 //
-// # Transaction mode
+// # Prepared statements in transaction mode
 //
-// Statements with names are refused (0A000), and so is the unnamed statement if it was parsed in an earlier transaction
-// (26000): another client's could be there. The session survives.
+// A text is kept once for all sessions of a destination that parsed it with the same types and under the same settings
+// (Statements), has one name on all servers, and is parsed on a server connection when a session that has it comes there. A
+// connection keeps so many, and closes the one that was not used for longest (slots). The client's Parse of what the server
+// has, and its Close, are answered here. What was parsed where settings may have changed meanwhile is the session's own.
 //
-// State that outlives the transaction pins the session to its connection until the client leaves. It is noticed by words in
-// the text of Query and Parse (whether or not they are in a string or comment: a false alarm only costs pooling), by the
-// command tags SET, DO and CALL if the text had SET without LOCAL, and by settings that the server reports with another
-// value at the end of a transaction than when the connection was lent.
+// When the server says that the result of a statement has changed since it was parsed ("cached plan must not change result
+// type"), the client is told, as without a pooler; whoever uses the statement from then on has it parsed anew.
+//
+// The unnamed statement is kept up to 16 KiB and parsed again when it is used in another transaction. One that is longer
+// keeps the connection until it was bound once.
+//
+// DEALLOCATE and DISCARD ALL in SQL are followed. SQL sees names as the server has them: pg_prepared_statements shows the
+// pooler's, and EXECUTE does not find a name that was given by the protocol, until the session is pinned (PREPARE does that).
+//
+// # Settings
+//
+// What the server reports (ParameterStatus) is followed, so a SET that is rolled back needs no understanding. When a session
+// is lent a connection with other settings, its own are set before its first message, which waits for that, as it could
+// otherwise run under wrong ones; only the application's name does not wait. search_path, which is not reported before
+// PostgreSQL 18, is followed if a SET of it stands alone and has names only.
+//
+// # Pins
+//
+// Other state that outlives the transaction pins the session to its connection until the client leaves, or says DISCARD ALL.
+// It is noticed in the text of statements (text and grammar know strings, comments and dollar quotes; in a DO every word
+// counts) and by command tags.
 //
 // Not noticed: a SET of a setting that PostgreSQL does not report, a session's advisory lock, a temporary table or a LISTEN
 // inside a function on the server; names written with Unicode escapes; currval and lastval, which see only what the

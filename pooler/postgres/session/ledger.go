@@ -1,94 +1,141 @@
 package session
 
-// kind is a reply, or sequence of replies, that the server owes.
+// kind is a reply, or sequence of replies, that is owed.
 type kind uint8
 
 const (
-	none           kind = iota
-	parseUnnamed        // ParseComplete
-	parseNamed          // ParseComplete
-	bind                // BindComplete
-	describe            // RowDescription or NoData
-	execute             // CommandComplete, EmptyQueryResponse or PortalSuspended
-	closeUnnamed        // CloseComplete
-	closeOther          // CloseComplete
-	query               // ReadyForQuery
-	call                // ReadyForQuery, of a FunctionCall
-	syncPoint           // ReadyForQuery
-	copyEnd             // nothing: marks CopyDone or CopyFail among messages that the server has not come to yet
-	refusedName         // ErrorResponse, which is replaced: a statement with a name
-	refusedUnnamed      // ErrorResponse, which is replaced: an unnamed statement of another transaction
+	none         kind = iota
+	parsing           // ParseComplete
+	bind              // BindComplete
+	describe          // RowDescription or NoData
+	execute           // CommandComplete, EmptyQueryResponse or PortalSuspended
+	closing           // CloseComplete
+	query             // ReadyForQuery
+	call              // ReadyForQuery, of a FunctionCall
+	syncPoint         // ReadyForQuery
+	copyEnd           // nothing: marks CopyDone or CopyFail among messages that the server has not come to yet
+	refusedNames      // ErrorResponse, which is replaced: statements with names are switched off
+	refusedMany       // ErrorResponse, which is replaced: the session has too many of them
+	refusedText       // ErrorResponse, which is replaced: this process keeps too much text
+	replay            // everything up to ReadyForQuery: settings that the session cannot do without
+	replayName        // the same: only the application's name
 )
 
 // endsReady says that the reply ends with ReadyForQuery.
-func (k kind) endsReady() bool { return k == query || k == call || k == syncPoint }
+func (k kind) endsReady() bool {
+	return k == query || k == call || k == syncPoint || k == replay || k == replayName
+}
 
-// maxOwed bounds a ledger. What a client may have under way is bounded by socket buffers long before.
-const maxOwed = 1 << 18
+// fate is what becomes of a reply.
+type fate uint8
+
+const (
+	pass   fate = iota // it is the client's
+	hidden             // it is the pooler's own: the client does not get it
+	made               // the server does not owe it: it is made up here
+)
+
+// entry is one reply that is owed.
+type entry struct {
+	kind    kind
+	fate    fate
+	names   bool   // it decides about a name of the session, or all names
+	unnamed bool   // it decides about the unnamed statement
+	use     *named // the statement of the client's that it is about; nil: none
+	slot    *slot  // the statement of the server's that it is about; nil: none
+}
+
+// maxOwed bounds a ledger: a client that sends more without reading has to wait.
+const maxOwed = 1 << 16
 
 // keptOwed is the room that a ledger keeps between transactions.
-const keptOwed = 256
+const keptOwed = 64
 
-// ledger is what the server owes, oldest first: a ring whose size is a power of two.
+// ledger is what is owed, oldest first: a ring whose size is a power of two.
 type ledger struct {
-	ring []kind
+	ring []entry
 	head uint32
 	n    uint32
+
+	readies uint32 // entries that end with ReadyForQuery
+	names   uint32 // entries that decide about names
+	unnamed uint32 // entries that decide about the unnamed statement
 }
 
 func (l *ledger) len() int { return int(l.n) }
 
-func (l *ledger) at(i uint32) *kind { return &l.ring[(l.head+i)&uint32(len(l.ring)-1)] }
+func (l *ledger) full() bool { return l.n >= maxOwed }
 
-// first returns the oldest entry, none if there is none.
-func (l *ledger) first() kind {
+func (l *ledger) at(i uint32) *entry { return &l.ring[(l.head+i)&uint32(len(l.ring)-1)] }
+
+// first returns the oldest entry, the zero entry if there is none.
+func (l *ledger) first() entry {
 	if l.n == 0 {
-		return none
+		return entry{}
 	}
 	return *l.at(0)
 }
 
-// push reports whether there was room.
-func (l *ledger) push(k kind) bool {
-	if int(l.n) == len(l.ring) && !l.grow() {
-		return false
+// last returns the newest entry, the zero entry if there is none.
+func (l *ledger) last() entry {
+	if l.n == 0 {
+		return entry{}
 	}
-	l.n++
-	*l.at(l.n - 1) = k
-	return true
+	return *l.at(l.n - 1)
 }
 
-func (l *ledger) grow() bool {
-	if l.n >= maxOwed {
-		return false
+func (l *ledger) push(e entry) {
+	if int(l.n) == len(l.ring) {
+		l.grow()
 	}
-	ring := make([]kind, max(16, 2*len(l.ring)))
+	l.n++
+	*l.at(l.n - 1) = e
+	l.count(e, 1)
+}
+
+// count adds to the counts of a kind of entry; by is 1 or, as it wraps, -1.
+func (l *ledger) count(e entry, by uint32) {
+	if e.kind.endsReady() {
+		l.readies += by
+	}
+	if e.names {
+		l.names += by
+	}
+	if e.unnamed {
+		l.unnamed += by
+	}
+}
+
+// decide notes that the newest entry, of a Query, decides about names.
+func (l *ledger) decide() {
+	if e := l.last(); e.kind == query && !e.names {
+		l.at(l.n - 1).names = true
+		l.names++
+	}
+}
+
+func (l *ledger) grow() {
+	ring := make([]entry, max(16, 2*len(l.ring)))
 	for i := range l.n {
 		ring[i] = *l.at(i)
 	}
 	l.ring, l.head = ring, 0
-	return true
 }
 
 // pop removes the oldest entry, and the marks behind it, for which nothing is owed.
 func (l *ledger) pop() {
 	l.drop()
-	for l.first() == copyEnd {
+	for l.first().kind == copyEnd {
 		l.drop()
 	}
 }
 
 func (l *ledger) drop() {
+	e := l.at(0)
+	l.count(*e, ^uint32(0))
+	*e = entry{}
 	l.head++
 	l.n--
-}
-
-// skip removes everything before the next sync point, and reports whether there is one.
-func (l *ledger) skip() bool {
-	for l.n > 0 && l.first() != syncPoint {
-		l.drop()
-	}
-	return l.n > 0
 }
 
 // startCopy removes what the server ignores while it copies from the client: the sync points up to the end of the copy's
@@ -96,50 +143,28 @@ func (l *ledger) skip() bool {
 func (l *ledger) startCopy() (ignored, ended bool) {
 	kept := uint32(1) // the copying statement itself
 	for i := uint32(1); i < l.n; i++ {
-		k := *l.at(i)
+		e := *l.at(i)
 		switch {
-		case !ended && k == syncPoint:
+		case !ended && e.kind == syncPoint:
 			ignored = true
+			l.count(e, ^uint32(0))
 			continue
-		case !ended && k == copyEnd:
+		case !ended && e.kind == copyEnd:
 			ended = true
 			continue
 		}
-		*l.at(kept) = k
+		*l.at(kept) = e
 		kept++
 	}
 	l.n = kept
 	return ignored, ended
 }
 
-// ready says that a ReadyForQuery is owed.
-func (l *ledger) ready() bool {
-	for i := range l.n {
-		if l.at(i).endsReady() {
-			return true
-		}
-	}
-	return false
-}
-
-// unnamedAfter returns whether the server has an unnamed statement of this session once all replies have come, if it has
-// one now.
-func (l *ledger) unnamedAfter(now bool) bool {
-	for i := range l.n {
-		switch *l.at(i) {
-		case parseUnnamed:
-			now = true
-		case query, closeUnnamed:
-			now = false
-		}
-	}
-	return now
-}
-
 // clear forgets everything, and gives a large ring up.
 func (l *ledger) clear() {
-	if len(l.ring) > keptOwed {
-		l.ring = nil
+	ring := l.ring
+	if len(ring) > keptOwed {
+		ring = nil
 	}
-	l.head, l.n = 0, 0
+	*l = ledger{ring: ring}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // backend is a model of PostgreSQL's side of the protocol: what it skips after errors, what a COPY makes it ignore, when a
-// transaction ends. Command tags name the client whose text was run.
+// transaction ends, which statements it has. Command tags name the client whose text was run, and the setting it was run with.
 type backend struct {
 	in       wire.Scanner
 	buf      []byte
@@ -23,13 +23,22 @@ type backend struct {
 	implicit bool // extended messages without a Sync
 	ignoring bool
 	copying  bool
-	extended bool // the copy is an Execute's
-	unnamed  string
+	extended bool              // the copy is an Execute's
+	prepared map[string]string // by name; the empty one is the unnamed
 	portal   string
+	zone     string // a setting of the session
+	before   string // what it was when the transaction began
+	reset    string // what it is without being set
+	most     int    // names it has had at once
 	log      string // types of the messages taken
 }
 
-func newBackend() *backend { return &backend{in: wire.Scanner{Rules: clientTypes}, status: 'I'} }
+func newBackend() *backend {
+	return &backend{
+		in: wire.Scanner{Rules: clientTypes}, status: 'I', prepared: map[string]string{},
+		zone: "UTC", before: "UTC", reset: "UTC",
+	}
+}
 
 // clean says that the next client may have the connection.
 func (b *backend) clean() string {
@@ -72,28 +81,12 @@ func (b *backend) say(m ...[]byte) { b.out = append(b.out, bytes.Join(m, nil)...
 func (b *backend) handle(typ byte, body []byte) {
 	b.log += string(typ)
 	if b.copying {
-		switch typ {
-		case 'd', 'H', 'S':
-			return
-		case 'c':
-			b.copying = false
-			b.say(tag("COPY"))
-			b.endSimple(!b.extended)
-			return
-		case 'f':
-			b.copying = false
-			b.failed(b.extended)
-			b.endSimple(!b.extended)
-			return
-		}
-		panic(fmt.Sprintf("%c during COPY: %s", typ, b.log))
+		b.copyFrom(typ)
+		return
 	}
 	if typ == 'S' {
 		b.ignoring = false
-		b.implicit = false
-		if b.status == 'I' {
-			b.portal = ""
-		}
+		b.endImplicit(false)
 		b.say(ready(b.status))
 		return
 	}
@@ -103,47 +96,102 @@ func (b *backend) handle(typ byte, body []byte) {
 	switch typ {
 	case 'Q':
 		text := strings.TrimRight(string(body), "\x00")
-		b.unnamed = ""
-		b.implicit = false
+		delete(b.prepared, "")
 		b.run(text, false)
 		b.endSimple(!b.copying)
 	case 'P':
-		b.implicit = true
-		text, _, _ := bytes.Cut(body[1:], []byte{0})
-		b.unnamed = ""
-		if strings.HasPrefix(string(text), "bad") {
-			b.failed(true)
-			return
+		m, err := wire.ParseParse(body)
+		if err != nil {
+			panic(err)
 		}
-		b.unnamed = string(text)
-		b.say(parsed)
+		b.implicit = true
+		b.prepare(string(m.Name), string(m.Query))
 	case 'B':
 		b.implicit = true
-		if b.unnamed == "" {
-			b.failed(true)
-			return
+		_, name, _, _ := wire.ParseBind(body)
+		if text, ok := b.statement(string(name)); ok {
+			b.portal = text
+			b.say(bound)
 		}
-		b.portal = b.unnamed
-		b.say(bound)
 	case 'D':
 		b.implicit = true
-		if body[0] == 'S' && (body[1] != 0 || b.unnamed == "") || body[0] == 'P' && b.portal == "" {
-			b.failed(true)
-			return
-		}
-		b.say(message('n'))
+		b.describe(body)
 	case 'E':
 		b.implicit = true
 		if b.portal == "" {
-			b.failed(true)
+			b.failed(true, "34000", "no portal")
 			return
 		}
 		b.run(b.portal, true)
 	case 'C':
 		b.implicit = true
-		b.unnamed = ""
+		_, name, _ := wire.ParseTarget(body)
+		delete(b.prepared, string(name))
 		b.say(message('3'))
 	case 'd', 'c', 'f', 'H':
+	}
+}
+
+func (b *backend) copyFrom(typ byte) {
+	switch typ {
+	case 'd', 'H', 'S':
+	case 'c':
+		b.copying = false
+		b.say(tag("COPY"))
+		b.endSimple(!b.extended)
+	case 'f':
+		b.copying = false
+		b.failed(b.extended, "57014", "COPY failed")
+		b.endSimple(!b.extended)
+	default:
+		panic(fmt.Sprintf("%c during COPY: %s", typ, b.log))
+	}
+}
+
+func (b *backend) prepare(name, text string) {
+	_, what, _ := strings.Cut(text, " ")
+	if name == "" {
+		delete(b.prepared, "")
+	}
+	_, taken := b.prepared[name]
+	switch {
+	case strings.HasPrefix(text, "bad"):
+		b.failed(true, "42601", "syntax error")
+	case b.status == 'E' && what != "rollback" && text != "":
+		b.failed(true, "25P02", "aborted")
+	case taken:
+		b.failed(true, "42P05", `prepared statement "`+name+`" already exists`)
+	default:
+		b.prepared[name] = text
+		b.most = max(b.most, len(b.prepared))
+		b.say(parsed)
+	}
+}
+
+func (b *backend) statement(name string) (text string, ok bool) {
+	text, ok = b.prepared[name]
+	_, what, _ := strings.Cut(text, " ")
+	switch {
+	case !ok:
+		b.failed(true, "26000", `prepared statement "`+name+`" does not exist`)
+	case b.status == 'E' && what != "rollback":
+		b.failed(true, "25P02", "aborted")
+		ok = false
+	}
+	return text, ok
+}
+
+func (b *backend) describe(body []byte) {
+	if body[0] == 'P' {
+		if b.portal == "" {
+			b.failed(true, "34000", "no portal")
+			return
+		}
+		b.say(message('n'))
+		return
+	}
+	if _, ok := b.statement(string(body[1 : len(body)-1])); ok {
+		b.say(message('t', 0, 0), message('n'))
 	}
 }
 
@@ -151,36 +199,110 @@ func (b *backend) handle(typ byte, body []byte) {
 func (b *backend) run(text string, extended bool) {
 	who, what, _ := strings.Cut(text, " ")
 	if b.status == 'E' && what != "rollback" {
-		b.failed(extended)
+		b.failed(extended, "25P02", "aborted")
 		return
 	}
 	switch what {
 	case "begin":
-		b.status = 'T'
+		if b.status == 'I' {
+			b.status, b.before = 'T', b.zone
+		}
 	case "rollback":
+		if b.status != 'I' {
+			b.report(b.before)
+		}
 		b.status, b.portal = 'I', ""
 	case "fail":
-		b.failed(extended)
+		b.failed(extended, "XX000", "no")
 		return
 	case "copy":
 		b.copying, b.extended = true, extended
-		b.portal, b.unnamed = "", "" // PostgreSQL keeps the statement; running it again without data would be FATAL
+		b.portal = ""
 		b.say(message('G', 0, 0, 0))
 		return
 	}
-	b.say(tag(who))
+	if b.runUtility(text) {
+		return
+	}
+	if strings.HasPrefix(what, "set") {
+		b.report(what[3:])
+	}
+	b.say(tag(who + " in " + b.zone))
 }
 
-func (b *backend) failed(extended bool) {
-	b.say(fail("XX000"))
+// runUtility runs what begins like SQL.
+func (b *backend) runUtility(text string) bool {
+	word, rest, _ := strings.Cut(strings.TrimSuffix(text, ";"), " ")
+	switch {
+	case word == "SET":
+		_, value, _ := strings.Cut(rest, "E'")
+		b.report(strings.TrimSuffix(value, "'"))
+		b.say(tag("SET"))
+	case word == "RESET":
+		b.report(b.reset)
+		b.say(tag("RESET"))
+	case text == "DISCARD ALL":
+		b.report(b.reset)
+		b.forget()
+		b.say(tag(text))
+	case text == "DEALLOCATE ALL":
+		b.forget()
+		b.say(tag(text))
+	case word == "DEALLOCATE":
+		if _, ok := b.prepared[rest]; !ok {
+			b.failed(false, "26000", `prepared statement "`+rest+`" does not exist`)
+			break
+		}
+		delete(b.prepared, rest)
+		b.say(tag(word))
+	default:
+		return false
+	}
+	return true
+}
+
+func (b *backend) forget() {
+	unnamed, ok := b.prepared[""]
+	clear(b.prepared)
+	if ok {
+		b.prepared[""] = unnamed
+	}
+}
+
+func (b *backend) report(zone string) {
+	if zone != b.zone {
+		b.zone = zone
+		b.say(wire.AppendParameterStatus(nil, "TimeZone", zone))
+	}
+	if b.status == 'I' && !b.implicit {
+		b.before = zone
+	}
+}
+
+func (b *backend) failed(extended bool, code, text string) {
+	b.say(wire.AppendErrorResponse(nil, wire.Report{Severity: "ERROR", Code: code, Message: text}))
 	b.ignoring = extended
 	if b.status == 'T' {
 		b.status = 'E'
 	}
+	b.endImplicit(true)
+}
+
+// endImplicit ends a transaction that nobody has begun in so many words.
+func (b *backend) endImplicit(failed bool) {
+	if b.status == 'I' {
+		b.portal = ""
+		if failed {
+			b.report(b.before)
+		}
+		b.before = b.zone
+	}
+	b.implicit = false
 }
 
 func (b *backend) endSimple(simple bool) {
 	if simple {
+		b.endImplicit(false)
 		b.portal = ""
 		b.say(ready(b.status))
 	}
@@ -190,6 +312,7 @@ func (b *backend) endSimple(simple bool) {
 type player struct {
 	name   string
 	s      Session
+	said   []byte
 	unsent []byte // said, not taken by the machine yet
 	got    []byte
 	queued bool
@@ -199,6 +322,7 @@ type player struct {
 // world is two clients that share one server connection.
 type world struct {
 	t       *rapid.T
+	all     *Statements
 	b       *backend
 	server  *Server
 	players []*player
@@ -213,8 +337,22 @@ func (w *world) act(p *player, a Action) {
 			w.t.Fatalf("%s's connection is released: %s", p.name, why)
 		}
 		w.holder = nil
+		w.tidy()
 	case Discard, Reset:
-		w.b, w.server, w.reply, w.holder = newBackend(), NewServer(nil), nil, nil
+		w.server.Close()
+		w.b, w.server, w.reply, w.holder = newBackend(), NewServer(w.all, reported), nil, nil
+	}
+}
+
+// tidy sees that what is known about an idle connection is so.
+func (w *world) tidy() {
+	if n := len(w.b.prepared); n > w.server.slots.len()+3 { // the unnamed one, and two that stand for none
+		w.t.Fatalf("%d statements are on the connection, %d are known: %v", n, w.server.slots.len(), w.b.prepared)
+	}
+	for stmt, slot := range w.server.slots.of {
+		if _, ok := w.b.prepared[stmt.name]; !ok || !slot.ready {
+			w.t.Fatalf("the connection has no %s: %v", stmt.name, w.b.prepared)
+		}
 	}
 }
 
@@ -229,7 +367,7 @@ func (w *world) step(p *player) {
 		p.got = append(p.got, st.Reply...)
 		if len(forward) > 0 {
 			b := w.b
-			p.late = func() { b.buf = append(b.buf, forward...); w.act(p, p.s.Sent()) }
+			p.late = func() { w.t.Logf("%s -> %q", p.name, forward); b.buf = append(b.buf, forward...); w.act(p, p.s.Sent()) }
 		}
 		switch st.Do {
 		case Read:
@@ -241,6 +379,10 @@ func (w *world) step(p *player) {
 				p.s.Attach(w.server)
 				p.queued = false
 			}
+		case Wait:
+			return
+		case Answer:
+			p.got = append(p.got, p.s.Answer()...)
 		case Continue:
 		default:
 			w.t.Fatalf("%s: %v for %q", p.name, st.Do, p.got)
@@ -260,6 +402,7 @@ func (w *world) fetch(n int) {
 	w.reply = append(w.reply, w.b.out[:n]...)
 	w.b.out = w.b.out[n:]
 	p := w.holder
+	w.t.Logf("<- %q", w.reply)
 	if p == nil {
 		if _, c := w.server.Quiet(w.reply); c == Broken || len(w.reply) > 0 {
 			w.t.Fatalf("nobody is owed %q", w.reply)
@@ -290,26 +433,35 @@ func phrases(name string) map[string][]byte {
 	}
 	data := message('d', 'x')
 	done, bad := message('c'), message('f', 0)
+	over := append(parse("", name+" select"), syncAll...) // so that the COPY is not run again without data
 	return map[string][]byte{
 		"query": q("select"), "begin": q("begin"), "rollback": q("rollback"), "failing query": q("fail"),
 		"batch": batch("select"), "failing batch": batch("fail"), "failing parse": parse("", "bad"),
 		"sync": syncAll, "flush": message('H'), "bind": bindTo(""), "execute": executeAll,
 		"describe statement": message('D', 'S', 0), "describe portal": message('D', 'P', 0),
 		"close": message('C', 'S', 0), "named": parse("n", name+" select"), "bind named": bindTo("n"),
+		"parse another": parse("n", name+" other"), "parse m": parse("m", name+" select"), "bad named": parse("n", "bad"),
+		"describe named": message('D', 'S', 'n', 0), "close named": message('C', 'S', 'n', 0), "bind m": bindTo("m"),
+		"named begin": bytes.Join([][]byte{parse("b", name+" begin"), bindTo("b"), executeAll}, nil),
+		"named batch": bytes.Join([][]byte{parse("n", name+" select"), bindTo("n"), executeAll, syncAll}, nil),
+		"use":         bytes.Join([][]byte{bindTo("n"), executeAll, syncAll}, nil),
+		"shared":      parse("s", "all share"), "use shared": bytes.Join([][]byte{bindTo("s"), executeAll, syncAll}, nil),
+		"zone": q("set" + name), "deallocate": sql("DEALLOCATE n"), "deallocate all": sql("DEALLOCATE ALL"),
 		"late data":           append(bytes.Clone(data), done...),
 		"copy":                bytes.Join([][]byte{q("copy"), data, data, done}, nil),
 		"bad copy":            bytes.Join([][]byte{q("copy"), data, bad}, nil),
-		"extended copy":       bytes.Join([][]byte{batch("copy"), syncAll, data, done, syncAll}, nil),
-		"copy in a batch":     bytes.Join([][]byte{batch("copy"), data, done, syncAll}, nil),
-		"bad copy in a batch": bytes.Join([][]byte{batch("copy"), data, bad, syncAll}, nil),
+		"extended copy":       bytes.Join([][]byte{batch("copy"), syncAll, data, done, syncAll, over}, nil),
+		"copy in a batch":     bytes.Join([][]byte{batch("copy"), data, done, syncAll, over}, nil),
+		"bad copy in a batch": bytes.Join([][]byte{batch("copy"), data, bad, syncAll, over}, nil),
 	}
 }
 
-func TestWhateverClientsSayNothingOwedIsReleasedAndNoReplyGoesAstray(t *testing.T) {
+func TestWhateverClientsSayTheyGetWhatAServerOfTheirOwnWouldSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{t: t, b: newBackend(), server: NewServer(nil)}
+		all := NewStatements(2)
+		w := &world{t: t, b: newBackend(), all: all, server: NewServer(all, reported)}
 		for _, name := range []string{"anna", "bert"} {
-			w.players = append(w.players, &player{name: name, s: New(Transaction)})
+			w.players = append(w.players, &player{name: name, s: New(Transaction, all, nil)})
 		}
 		pick := func() *player { return w.players[rapid.IntRange(0, 1).Draw(t, "player")] }
 		words := map[string]map[string][]byte{"anna": phrases("anna"), "bert": phrases("bert")}
@@ -318,8 +470,7 @@ func TestWhateverClientsSayNothingOwedIsReleasedAndNoReplyGoesAstray(t *testing.
 			switch rapid.IntRange(0, 5).Draw(t, "move") {
 			case 0, 1:
 				p := pick()
-				p.unsent = append(p.unsent, words[p.name][names.Draw(t, "says")]...)
-				w.step(p)
+				w.says(p, words[p.name][names.Draw(t, "says")])
 			case 2:
 				if p := pick(); p.late != nil {
 					send := p.late
@@ -338,23 +489,38 @@ func TestWhateverClientsSayNothingOwedIsReleasedAndNoReplyGoesAstray(t *testing.
 		}
 		w.settle()
 		for _, p := range w.players {
-			other := w.players[0]
-			if other == p {
-				other = w.players[1]
+			if want := direct(p.said); !bytes.Equal(p.got, want) && len(p.unsent) == 0 {
+				t.Fatalf("%s says %q\ngets  %s\nwants %s", p.name, p.said, types(t, serverTypes, p.got), types(t, serverTypes, want))
 			}
-			if bytes.Contains(p.got, []byte(other.name)) {
-				t.Fatalf("%s gets %q", p.name, p.got)
-			}
+			p.s.Leave(false)
+		}
+		w.server.Close()
+		if count, size := w.all.Size(); count != 0 || size != 0 {
+			t.Fatalf("%d statements of %d bytes are kept for nobody", count, size)
 		}
 	})
+}
+
+func (w *world) says(p *player, messages []byte) {
+	p.said = append(p.said, messages...)
+	p.unsent = append(p.unsent, messages...)
+	w.step(p)
+}
+
+// direct is what a client gets from a server of its own.
+func direct(said []byte) []byte {
+	b := newBackend()
+	b.buf = said
+	for b.process() {
+	}
+	return b.out
 }
 
 // settle ends what clients have begun and sees that everything comes to rest.
 func (w *world) settle() {
 	for _, p := range w.players {
 		w.drain()
-		p.unsent = append(p.unsent, bytes.Join([][]byte{syncAll, sql(p.name + " rollback")}, nil)...)
-		w.step(p)
+		w.says(p, bytes.Join([][]byte{syncAll, sql(p.name + " rollback")}, nil))
 		w.drain()
 		if len(p.unsent) > 0 && p.s.Pinned() == NotPinned && w.holder == p {
 			w.t.Fatalf("%s holds the connection and does not get on: %q", p.name, p.unsent)
@@ -437,6 +603,6 @@ func FuzzAnyBytes(f *testing.F) {
 		}
 		l.says(piece, client)
 		l.s.Leave(true)
-		NewServer(nil).Quiet(server)
+		NewServer(NewStatements(1), nil).Quiet(server)
 	})
 }

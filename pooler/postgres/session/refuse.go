@@ -4,20 +4,24 @@ import "github.com/weir-dev/weir/pooler/postgres/wire"
 
 // What clients are told, ready to send.
 var (
-	namedRefused = wire.AppendErrorResponse(nil, wire.Report{
+	namesRefused = wire.AppendErrorResponse(nil, wire.Report{
 		Severity: wire.SeverityError,
 		Code:     wire.CodeFeatureNotSupported,
-		Message:  "prepared statements with names cannot be used in transaction mode",
-		Hint: "Let the driver use unnamed statements (pgx: default_query_exec_mode=exec, JDBC: prepareThreshold=0, " +
-			"psycopg: prepare_threshold=None), or set the destination's poolMode to Session.",
+		Message:  "prepared statements with names are switched off in transaction mode",
+		Hint: "Set the destination's maxPreparedStatements above 0, or let the driver use unnamed statements " +
+			"(pgx: default_query_exec_mode=exec, JDBC: prepareThreshold=0, psycopg: prepare_threshold=None).",
 	})
-	unnamedRefused = wire.AppendErrorResponse(nil, wire.Report{
+	manyRefused = wire.AppendErrorResponse(nil, wire.Report{
 		Severity: wire.SeverityError,
-		Code:     wire.CodeInvalidStatementName,
-		Message:  "unnamed prepared statement does not exist",
-		Detail:   "It was parsed in an earlier transaction, which may have run on another server connection.",
-		Hint: "Send Parse, Bind and Execute before one Sync, or within one transaction (pgx: " +
-			"default_query_exec_mode=exec), or set the destination's poolMode to Session.",
+		Code:     wire.CodeConfigurationLimit,
+		Message:  "too many prepared statements in this session",
+		Hint:     "Close those that are not used any more: there may be 10000, and 32 MiB of text.",
+	})
+	textRefused = wire.AppendErrorResponse(nil, wire.Report{
+		Severity: wire.SeverityError,
+		Code:     wire.CodeConfigurationLimit,
+		Message:  "too much text of prepared statements in this pooler",
+		Hint:     "All sessions of a destination together may have 256 MiB in each pod. Close statements that are not used any more.",
 	})
 	timedOut = wire.AppendErrorResponse(nil, wire.Report{
 		Severity: wire.SeverityError, Code: wire.CodeQueryCanceled, Message: "canceling statement due to statement timeout",
@@ -25,7 +29,7 @@ var (
 	readyIdle = wire.AppendReadyForQuery(nil, wire.StatusIdle)
 
 	// doomed makes the server fail in place of a refused message. Its log shows the name.
-	doomed = wire.AppendDescribe(nil, wire.TargetStatement, "refused by the pooler in transaction mode")
+	doomed = wire.AppendDescribe(nil, wire.TargetStatement, "refused by the pooler")
 )
 
 // protocolError returns the step that ends a session whose client broke the protocol.

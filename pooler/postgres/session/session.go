@@ -1,6 +1,8 @@
 package session
 
-import "github.com/weir-dev/weir/pooler/postgres/wire"
+import (
+	"github.com/weir-dev/weir/pooler/postgres/wire"
+)
 
 // Mode says for how long a session keeps a server connection.
 type Mode uint8
@@ -11,43 +13,63 @@ const (
 	Lasting                 // until the client leaves
 )
 
-// Counts are messages passed on.
+// Counts are messages passed on, and what was made of them.
 type Counts struct {
 	Queries      uint32 // Query, Execute and FunctionCall
 	Transactions uint32 // that ended
 	Refused      uint32 // statements that transaction mode cannot keep
 	Parses       uint32 // Parse of the client
-	ServerParses uint32 // Parse to the server
+	ServerParses uint32 // Parse to the server, the pooler's own included
 	Binds        uint32 // Bind of the client
+	Replays      uint32 // settings that were set on a server connection again
 }
 
 // Session is one client's session. It is not safe for concurrent use: the driver holds its lock around each call, and no
 // longer.
 type Session struct {
-	server *Server // attached; nil: none
-	client wire.Scanner
-	owed   ledger
-	text   words
-	counts Counts
-	pulse  Pulse
+	statements *Statements
+	server     *Server // attached; nil: none
+	client     wire.Scanner
+	owed       ledger
+	text       text
+	names      names
+	unnamed    unnamed
+	path       path
+	chosen     settings // the client's
+	own        settings // that it chose at its login
+	counts     Counts
+	pulse      Pulse
 
+	hoard   []byte // the beginning of a Parse that is looked at as a whole
+	scratch []byte // what is made up for the server
 	refusal []byte // answers the statement that the client is at
 
-	mode   Mode
-	pinned Reason
-	status byte // of the attached server's last ReadyForQuery
+	mode    Mode
+	pinned  Reason
+	status  byte // of the attached server's last ReadyForQuery
+	segment uint32
+	replays uint8 // replies to replay that are still to come
+	skip    uint8 // bytes before the text in the piece at hand
+	rest    int   // bytes of the piece at hand that are passed on behind what takes the place of the others
 
 	drops    bool // the rest of the client's message at hand is dropped
+	hoards   bool // the rest of the client's message at hand goes to the hoard
 	reads    bool // the rest of the client's message at hand is text to look at
 	skipping bool // the client's messages up to the next Sync are dropped: no server knows of them
+	waiting  bool // FromClient has asked to Wait
 
+	starting bool // the server has got nothing of the client's yet
+	adapted  bool // it has been told the client's settings
 	unsynced bool // the server has messages that only a Sync ends
 	ignoring bool // the server ignores messages up to the next Sync
 	copying  bool // the server reads COPY data
 	ignored  bool // a Sync was sent while copying, which the server ignores
 
-	unnamed     bool // the server has an unnamed statement of this session, as far as it has answered
-	unnamedNext bool // the same when it will have answered everything
+	closesAll bool // what was bound last may close prepared statements
+
+	sets    bool // a text of this lease may have set what is not tracked
+	resets  bool // a text of this lease may have given settings the values they had at the login
+	changes bool // a text of this lease may have changed settings
 
 	sending    bool // bytes are on their way to the server
 	delivering bool // bytes are on their way to the client
@@ -58,15 +80,24 @@ type Session struct {
 	expired    bool // the running statement is cancelled because its time is up
 }
 
-// New returns a session whose client has logged in.
-func New(mode Mode) Session {
-	return Session{mode: mode, client: wire.Scanner{Rules: clientRules}}
+// New returns a session whose client has logged in and has chosen settings, as the server reports them.
+func New(mode Mode, statements *Statements, chosen []wire.Param) Session {
+	s := Session{mode: mode, statements: statements, client: wire.Scanner{Rules: clientRules}}
+	for _, p := range chosen {
+		s.own = s.own.with(p.Name, p.Value)
+	}
+	s.chosen = s.own
+	return s
 }
+
+// Tag is equal for sessions and servers whose settings are. It is not 0.
+func (s *Session) Tag() uint64 { return s.chosen.tag() }
 
 // Attach lends the session a server connection, as Acquire asked for.
 func (s *Session) Attach(server *Server) {
 	s.server, s.status = server, wire.StatusIdle
-	s.text.plain = false
+	s.starting, s.adapted = true, false
+	s.sets, s.resets, s.changes = false, false, false
 }
 
 // Refuse answers the statement that asked for a server connection with an error of severity ERROR. The session goes on.
@@ -80,9 +111,12 @@ func (s *Session) Attached() bool { return s.server != nil }
 // Busy says that the server owes replies: there is something to cancel.
 func (s *Session) Busy() bool { return s.server != nil && s.owed.len() > 0 }
 
+// Waiting says that FromClient has asked to Wait and was not called since.
+func (s *Session) Waiting() bool { return s.waiting }
+
 // Idle says that the client is between two transactions and nothing is on its way: it can be let go.
 func (s *Session) Idle() bool {
-	if s.client.Left() > 0 || s.skipping || s.refusal != nil {
+	if s.client.Left() > 0 || s.skipping || s.refusal != nil || s.waiting {
 		return false
 	}
 	return s.server == nil || s.quiet() && s.status == wire.StatusIdle && !s.sending && !s.delivering
@@ -90,6 +124,9 @@ func (s *Session) Idle() bool {
 
 // Pinned says why the session keeps its server connection although it is in transaction mode.
 func (s *Session) Pinned() Reason { return s.pinned }
+
+// Names is how many prepared statements the session has by name.
+func (s *Session) Names() int { return len(s.names.known) }
 
 // ServerDied says that the server has told the client that it closes the connection.
 func (s *Session) ServerDied() bool { return s.died }
@@ -125,24 +162,26 @@ func (s *Session) Delivered() Action {
 // is one. After a polite leave it may be Continue: what the client has asked for is finished first, and the action comes
 // from Sent or Delivered.
 func (s *Session) Leave(polite bool) Action {
-	if s.server == nil || s.leaving {
+	if s.leaving {
 		return Continue
 	}
 	s.leaving = true
-	if s.halfSent() {
+	switch {
+	case s.server == nil:
+		s.forgetNames()
+		return Continue
+	case s.halfSent():
 		return s.detach(Discard)
-	}
-	if s.quiet() {
+	case s.quiet():
 		return s.settle()
-	}
-	if polite && !s.unsynced && !s.ignoring && !s.copying {
+	case polite && !s.unsynced && !s.ignoring && !s.copying:
 		return Continue
 	}
 	return s.detach(Discard)
 }
 
 // halfSent says that the server has got the beginning of a message and not its end.
-func (s *Session) halfSent() bool { return s.client.Left() > 0 && !s.drops }
+func (s *Session) halfSent() bool { return s.client.Left() > 0 && !s.drops && !s.hoards }
 
 // quiet says that the server owes nothing and waits for a new message.
 func (s *Session) quiet() bool {
@@ -157,11 +196,20 @@ func (s *Session) settle() Action {
 	if s.leaving {
 		return s.finish()
 	}
+	if s.starting {
+		if s.refusal == nil {
+			return Continue // its statement comes next
+		}
+		return s.finish() // its settings were refused
+	}
 	if s.status != wire.StatusIdle || s.mode == Lasting || s.pinned != NotPinned {
 		return Continue
 	}
-	if s.server.changed() {
-		s.pin(SettingChange)
+	if len(s.names.known) > 0 && s.names.under != s.chosen.base {
+		s.pin(SettingChange) // its statements were read under other settings
+		return Continue
+	}
+	if s.unnamed.now.large {
 		return Continue
 	}
 	return s.finish()
@@ -174,8 +222,6 @@ func (s *Session) finish() Action {
 		return s.detach(Discard)
 	case s.mode == Lasting || s.pinned != NotPinned:
 		s.server.cleanup = discardAll
-	case s.server.changed():
-		s.server.cleanup = discardAll // within a transaction that is rolled back
 	}
 	if s.status != wire.StatusIdle {
 		s.server.cleanup |= rollback
@@ -187,13 +233,24 @@ func (s *Session) finish() Action {
 }
 
 func (s *Session) detach(do Action) Action {
+	s.loseAll()
 	s.server = nil
-	s.owed.clear()
-	s.unsynced, s.ignoring, s.copying, s.ignored = false, false, false, false
-	s.unnamed, s.unnamedNext = false, false
+	s.unsynced, s.ignoring, s.copying, s.ignored, s.starting = false, false, false, false, false
+	s.unnamed.here = false
+	s.path = path{}
+	s.replays = 0
 	s.sending, s.delivering, s.uncertain, s.tainted, s.expired = false, false, false, false, false
+	if cap(s.scratch) > keptScratch {
+		s.scratch = nil
+	}
+	if s.leaving {
+		s.forgetNames()
+	}
 	return do
 }
+
+// keptScratch is how many bytes a session keeps between transactions to make up messages in.
+const keptScratch = 512
 
 func (s *Session) pin(r Reason) {
 	if s.mode == Transaction && s.pinned == NotPinned {
@@ -204,7 +261,8 @@ func (s *Session) pin(r Reason) {
 // confuse gives up knowing what the server owes: the session keeps the connection, which is closed in the end.
 func (s *Session) confuse() {
 	s.uncertain = true
-	s.owed.clear()
+	s.loseAll()
 	s.unsynced, s.ignoring, s.copying = false, false, false
+	s.replays = 0
 	s.pin(Uncertain)
 }

@@ -29,12 +29,15 @@ type line struct {
 	given  int      // bytes of toSrv that a model has taken
 }
 
+var reported = []wire.Param{{Name: "DateStyle", Value: "ISO, MDY"}, {Name: "application_name", Value: ""}, {Name: "TimeZone", Value: "UTC"}}
+
 func newLine(t tester, mode Mode) *line {
-	return &line{t: t, s: New(mode), server: NewServer([]wire.Param{{Name: "DateStyle", Value: "ISO, MDY"}})}
+	all := NewStatements(100)
+	return &line{t: t, s: New(mode, all, nil), server: NewServer(all, reported)}
 }
 
 func (l *line) note(a Action) {
-	if a != Continue && a != Read {
+	if a != Continue && a != Read && a != Wait && a != Answer {
 		l.did = append(l.did, a)
 	}
 }
@@ -52,7 +55,7 @@ func (l *line) says(piece int, messages ...[]byte) {
 func (l *line) fromClient() {
 	for {
 		st := l.s.FromClient(l.client)
-		if st.Forward > st.Used || st.Used > len(l.client) || st.Used == 0 && st.Do == Continue {
+		if st.Forward > st.Used || st.Used > len(l.client) || st.Used == 0 && st.Do == Continue && len(st.Inject) == 0 {
 			l.t.Fatalf("step %+v for %d bytes", st, len(l.client))
 		}
 		l.toSrv.Write(l.client[:st.Forward])
@@ -68,6 +71,10 @@ func (l *line) fromClient() {
 		switch st.Do {
 		case Acquire:
 			l.s.Attach(l.server)
+		case Answer:
+			l.toCli.Write(l.s.Answer())
+		case Wait:
+			return
 		case Read:
 			if l.s.Want() <= len(l.client) || l.s.Want() > Buffer {
 				l.t.Fatalf("%d bytes are wanted, %d are there", l.s.Want(), len(l.client))
@@ -94,7 +101,7 @@ func (l *line) fromServer() {
 	l.s.Delivering()
 	for {
 		st := l.s.FromServer(l.reply)
-		if st.Forward > st.Used || st.Used > len(l.reply) || len(st.Reply) > 0 || st.Used == 0 && st.Do == Continue {
+		if st.Forward > st.Used || st.Used > len(l.reply) || len(st.Reply) > 0 || st.Used == 0 && st.Do == Continue && len(st.Inject) == 0 {
 			l.t.Fatalf("step %+v for %d bytes", st, len(l.reply))
 		}
 		l.toCli.Write(l.reply[:st.Forward])
@@ -109,6 +116,9 @@ func (l *line) fromServer() {
 		}
 	}
 	l.note(l.s.Delivered())
+	if l.s.Waiting() {
+		l.fromClient()
+	}
 }
 
 // types are the types of the messages in b, errors with their code and ReadyForQuery with its status.
@@ -369,24 +379,24 @@ func TestCopyFromTheClient(t *testing.T) {
 	}
 }
 
-func TestRefusalsWithoutAServer(t *testing.T) {
+func TestWithoutAServerWhatDoesNothingIsNotSent(t *testing.T) {
 	l := newLine(t, Transaction)
-	l.says(1000, parse("named", "SELECT 1"), bindTo("named"), executeAll, sql("ignored"), syncAll)
-	l.says(1000, bindTo(""), executeAll, syncAll, syncAll, message('H'), message('d', 'x'), message('c'))
+	l.says(1000, syncAll, syncAll, message('H'), message('d', 'x'), message('c'))
 	l.wantDid()
-	l.want("the client gets", types(t, serverTypes, l.toCli.Bytes()), "E:0A000 Z:I E:26000 Z:I Z:I")
-	if got := l.s.Take().Refused; got != 2 {
-		t.Errorf("%d refusals are counted, want 2", got)
-	}
+	l.want("the client gets", types(t, serverTypes, l.toCli.Bytes()), "Z:I Z:I")
 }
 
-func TestARefusalWithAServerIsTheServersError(t *testing.T) {
+func TestNamesAreRefusedIfTheyAreSwitchedOff(t *testing.T) {
 	l := newLine(t, Transaction)
+	l.s.statements.SetLimit(0)
 	l.says(1000, parse("", "INSERT"), bindTo(""), executeAll, parse("named", "SELECT 1"), bindTo("named"), syncAll)
-	l.want("the server gets", types(t, clientTypes, l.toSrv.Bytes()), "P B E D D S")
+	l.want("the server gets", types(t, clientTypes, l.toSrv.Bytes()), "P B E D B S")
 	l.answers(1000, parsed, bound, tag("INSERT 0 1"), fail("26000"), ready('I'))
 	l.want("the client gets", types(t, serverTypes, l.toCli.Bytes()), "1 2 C E:0A000 Z:I")
 	l.wantDid(Acquire, Release)
+	if got := l.s.Take().Refused; got != 1 {
+		t.Errorf("%d refusals are counted, want 1", got)
+	}
 }
 
 func TestARefusedAcquireIsAnErrorOfTheStatement(t *testing.T) {
@@ -409,34 +419,6 @@ func TestARefusedAcquireIsAnErrorOfTheStatement(t *testing.T) {
 	}
 }
 
-func TestASettingThatComesBackDoesNotPin(t *testing.T) {
-	report := func(value string) []byte { return wire.AppendParameterStatus(nil, "DateStyle", value) }
-	l := newLine(t, Transaction)
-	l.says(1000, sql("BEGIN"))
-	l.answers(1000, tag("BEGIN"), ready('T'))
-	l.answers(1000, report("SQL, DMY"))
-	l.answers(1000, report("ISO, MDY"))
-	l.says(1000, sql("COMMIT"))
-	l.answers(1000, tag("COMMIT"), ready('I'))
-	l.wantDid(Acquire, Release)
-
-	l.says(1000, sql("SELECT f()"))
-	l.answers(1000, report("SQL, DMY"), tag("SELECT 1"), ready('I'))
-	l.wantDid(Acquire)
-	if l.s.Pinned() != SettingChange {
-		t.Errorf("pinned: %v", l.s.Pinned())
-	}
-	if got := l.s.Leave(true); got != Reset {
-		t.Errorf("leaving is %v, want Reset", got)
-	}
-	if got := types(t, clientTypes, l.server.Cleanup()); got != "Q" {
-		t.Errorf("the cleanup is %s", got)
-	}
-	if _, c := l.server.Quiet(append(append(report("ISO, MDY"), tag("DISCARD ALL")...), ready('I')...)); c != Clean {
-		t.Errorf("after the cleanup the connection is %v", c)
-	}
-}
-
 func TestLeaving(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -452,7 +434,7 @@ func TestLeaving(t *testing.T) {
 			l.answers(1000, tag("BEGIN"), ready('T'))
 		}, false, Reset, "Q"},
 		{"in the middle of a statement", Transaction, func(l *line) { l.says(1000, sql("SELECT 1")) }, false, Discard, ""},
-		{"in the middle of a message", Transaction, func(l *line) { l.says(1000, sql("SELECT 1")[:8]) }, true, Discard, ""},
+		{"in the middle of a message", Transaction, func(l *line) { l.says(1000, sql(strings.Repeat("x", 500))[:300]) }, true, Discard, ""},
 		{"in the middle of a batch", Transaction, func(l *line) { l.says(1000, parse("", "SELECT 1")) }, true, Discard, ""},
 		{"in session mode", Lasting, func(l *line) {
 			l.says(1000, sql("SELECT 1"))
@@ -512,7 +494,7 @@ func TestWhatAnIdleConnectionMaySay(t *testing.T) {
 		{"a reply to nothing", ready('I'), Broken},
 		{"nonsense", []byte("HTTP/1.1"), Broken},
 	} {
-		if _, got := NewServer(nil).Quiet(c.says); got != c.want {
+		if _, got := NewServer(NewStatements(1), nil).Quiet(c.says); got != c.want {
 			t.Errorf("%s: the connection is %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -523,9 +505,11 @@ func TestBadMessagesEndTheSession(t *testing.T) {
 		{'p', 0, 0, 0, 8, 0, 0, 0, 0}, {'Q', 0, 0, 0, 3}, {'Q', 0x7f, 0xff, 0xff, 0xff}, {'S', 0, 0, 0, 5, 0}, {0, 0, 0, 0, 4},
 		message('B', bytes.Repeat([]byte("x"), 5000)...),
 	} {
-		l := newLine(t, Transaction)
+		l := newLine(t, Lasting)
 		l.says(len(c), c)
-		l.wantDid(Close)
+		if got := l.did[len(l.did)-1]; got != Close {
+			t.Errorf("after %q the action is %v, want Close", c[:5], got)
+		}
 		if got := types(t, serverTypes, l.toCli.Bytes()); got != "E:08P01" {
 			t.Errorf("%q is answered with %s", c[:5], got)
 		}
@@ -534,9 +518,13 @@ func TestBadMessagesEndTheSession(t *testing.T) {
 
 func TestALedgerIsBounded(t *testing.T) {
 	l := newLine(t, Transaction)
-	l.says(1<<20, bytes.Repeat(append(parse("", ""), message('H')...), maxOwed+10))
-	if got := l.did[len(l.did)-1]; got != Close {
-		t.Errorf("the last action is %v, want Close", got)
+	l.says(1<<20, bytes.Repeat(parse("", ""), maxOwed+10))
+	if !l.s.Waiting() || l.s.owed.len() != maxOwed {
+		t.Fatalf("%d replies are owed, and the client waits: %v", l.s.owed.len(), l.s.Waiting())
+	}
+	l.answers(1<<20, bytes.Repeat(parsed, 20))
+	if l.s.Waiting() || len(l.client) > 0 {
+		t.Errorf("%d bytes of the client are left", len(l.client))
 	}
 	if got := l.s.Leave(false); got != Discard {
 		t.Errorf("leaving is %v, want Discard", got)
@@ -544,7 +532,8 @@ func TestALedgerIsBounded(t *testing.T) {
 }
 
 func TestForwardingDoesNotAllocate(t *testing.T) {
-	s, server := New(Transaction), NewServer(nil)
+	all := NewStatements(100)
+	s, server := New(Transaction, all, nil), NewServer(all, nil)
 	in := bytes.Join([][]byte{parse("", "SELECT n FROM t WHERE id = $1"), bindTo(""), executeAll, syncAll}, nil)
 	out := bytes.Join([][]byte{parsed, bound, bytes.Repeat(row, 50), tag("SELECT 50"), ready('I')}, nil)
 	transaction := func() {
@@ -570,7 +559,8 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkTransaction(b *testing.B) {
-	s, server := New(Transaction), NewServer(nil)
+	all := NewStatements(100)
+	s, server := New(Transaction, all, nil), NewServer(all, nil)
 	in := sql("SELECT abalance FROM pgbench_accounts WHERE aid = 1234567;")
 	out := bytes.Join([][]byte{message('T', make([]byte, 40)...), row, tag("SELECT 1"), ready('I')}, nil)
 	b.ReportAllocs()

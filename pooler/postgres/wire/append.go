@@ -16,6 +16,11 @@ func Finish(dst []byte, at int) []byte {
 	return dst
 }
 
+// AppendStart appends the header of a message whose body of so many bytes follows.
+func AppendStart(dst []byte, typ byte, body int) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, typ), uint32(body+4))
+}
+
 func appendText[T Text](dst []byte, text T) []byte {
 	return append(append(dst, text...), 0)
 }

@@ -17,6 +17,30 @@ func AppendParse[N, Q Text](dst []byte, name N, sql Q, oids []byte) []byte {
 	return Finish(append(dst, oids...), at)
 }
 
+// AppendParseBody appends a Parse whose body is known from behind the name on.
+func AppendParseBody[N, B Text](dst []byte, name N, body B) []byte {
+	dst, at := Begin(dst, TypeParse)
+	return Finish(append(appendText(dst, name), body...), at)
+}
+
+// AppendBindStart appends the beginning of a Bind: its header, which tells that rest
+// bytes follow, and its names.
+func AppendBindStart[P, N Text](dst []byte, portal P, statement N, rest int) []byte {
+	dst, at := Begin(dst, TypeBind)
+	dst = appendText(appendText(dst, portal), statement)
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at+rest))
+	return dst
+}
+
+// AppendParseStart appends the beginning of a Parse: its header, which tells that
+// rest bytes follow, and its name.
+func AppendParseStart[N Text](dst []byte, name N, rest int) []byte {
+	dst, at := Begin(dst, TypeParse)
+	dst = appendText(dst, name)
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at+rest))
+	return dst
+}
+
 // AppendClose appends a Close of a TargetStatement or TargetPortal.
 func AppendClose[N Text](dst []byte, target byte, name N) []byte {
 	dst, at := Begin(dst, TypeClose)

@@ -91,6 +91,10 @@ func (s *Scanner) middle(buf []byte) Piece {
 	return Piece{Raw: buf[:n], Length: int(s.length), Type: s.typ, Last: s.left == 0}
 }
 
+// Unread puts back the last n bytes of the piece that Next has just returned: they
+// come again, as the middle of their message.
+func (s *Scanner) Unread(n int) { s.left += uint32(n) }
+
 // Want is how many bytes the buffer must hold before Next, which has just
 // returned no piece, has one to return. It is at most HeaderSize plus what the
 // type's Rule asks to see at once.

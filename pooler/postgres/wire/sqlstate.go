@@ -22,6 +22,7 @@ const (
 	CodeDuplicateStatement     = "42P05"
 	CodeInsufficientResources  = "53000"
 	CodeTooManyConnections     = "53300"
+	CodeConfigurationLimit     = "53400"
 	CodeProgramLimitExceeded   = "54000"
 	CodeNotInPrerequisiteState = "55000"
 	CodeQueryCanceled          = "57014"

@@ -1,0 +1,81 @@
+package session
+
+// done takes the oldest entry out of the ledger: what it stands for has been done.
+func (s *Session) done() {
+	e := s.owed.first()
+	switch {
+	case e.kind == replay:
+		s.replays--
+	case e.kind == parsing && e.slot != nil:
+		e.slot.ready = true
+	}
+	if e.names && e.use != nil && e.kind == parsing {
+		s.names.set(e.use)
+	}
+	if e.names && e.use != nil && e.kind == closing {
+		s.removeName(e.use.name)
+	}
+	s.owed.pop()
+	if e.unnamed {
+		s.unnamed.changed(e)
+	}
+	s.forgetAhead()
+}
+
+// lose takes the oldest entry out of the ledger: the server has not done it, and will not.
+func (s *Session) lose() {
+	e := s.owed.first()
+	if e.kind == parsing && e.slot != nil && e.fate != made {
+		s.server.dropSlot(e.slot)
+	}
+	if e.kind == parsing && e.names && e.use != nil {
+		s.statements.release(e.use.stmt)
+	}
+	s.owed.drop()
+	if e.unnamed {
+		s.unnamed.lost(e, s.owed.unnamed == 0)
+	}
+}
+
+// skipToSync loses everything before the next sync point, the first entry of which has failed, and reports whether there is one.
+func (s *Session) skipToSync() bool {
+	if e := s.owed.first(); e.kind == parsing && e.unnamed && e.fate == pass {
+		s.unnamed.failed()
+	}
+	for s.owed.n > 0 && s.owed.first().kind != syncPoint {
+		s.lose()
+	}
+	s.forgetAhead()
+	return s.owed.n > 0
+}
+
+// loseAll loses everything.
+func (s *Session) loseAll() {
+	for s.owed.n > 0 {
+		s.lose()
+	}
+	s.owed.clear()
+	s.forgetAhead()
+}
+
+// forgetAhead forgets what was said about names once the server has answered it all.
+func (s *Session) forgetAhead() {
+	if s.owed.names == 0 && len(s.names.ahead) > 0 {
+		clear(s.names.ahead)
+	}
+}
+
+// removeName forgets a statement of the client's.
+func (s *Session) removeName(name string) {
+	if stmt := s.names.remove(name); stmt != nil {
+		s.statements.release(stmt)
+	}
+}
+
+// forgetNames forgets all statements of the client's.
+func (s *Session) forgetNames() {
+	for _, n := range s.names.known {
+		s.statements.release(n.stmt)
+	}
+	s.names.known, s.names.bytes = nil, 0
+}
