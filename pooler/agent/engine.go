@@ -56,7 +56,8 @@ type Counters struct {
 	Dialed, DialsFailed, ServersLost     uint64
 	Cancels, CancelsUnknown              uint64
 	CancelsFailed, CancelsForwarded      uint64
-	Switches                             uint64            // of endpoints
+	Switches                             uint64 // of endpoints
+	ServersVanished                      uint64
 	StalledBytes                         uint64            // taken from servers while their clients did not read
 	Timeouts                             map[string]uint64 // by what took too long, of a fixed set; clients that waited in vain are in AcquireTimeouts
 	Pins                                 map[string]uint64 // by reason, of a fixed set

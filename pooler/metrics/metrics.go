@@ -94,6 +94,7 @@ var numbers = []number{
 	counter("acquire_refusals_total", "Clients refused because too many were waiting.", func(c *agent.Counters) uint64 { return c.QueueFull }),
 	counter("dials_total", "Server connections opened.", func(c *agent.Counters) uint64 { return c.Dialed }),
 	counter("dial_failures_total", "Server connections that could not be opened.", func(c *agent.Counters) uint64 { return c.DialsFailed }),
+	counter("servers_vanished_total", "Server connections given up because their machine did not answer.", func(c *agent.Counters) uint64 { return c.ServersVanished }),
 	counter("endpoint_switches_total", "Server connections opened at another endpoint than the one before.", func(c *agent.Counters) uint64 { return c.Switches }),
 	counter("servers_lost_total", "Server connections that died while they were lent.", func(c *agent.Counters) uint64 { return c.ServersLost }),
 	counter("cancels_total", "Cancel requests that named a client.", func(c *agent.Counters) uint64 { return c.Cancels }),

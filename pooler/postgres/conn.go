@@ -41,12 +41,13 @@ type conn struct {
 	cancel    login.CancelKey
 	params    []wire.Param
 
-	client  atomic.Pointer[client] // who has it lent; changes with the client's lock held, but for its death
-	broken  atomic.Bool            // it is dead, or about to be closed
-	retired atomic.Bool            // it must not be lent again
-	ended   chan struct{}          // closed when there is nothing more to read
-	batch   []byte                 // what goes to the client at once; the reader's
-	machine *session.Server        // guarded by the client's lock, or by mu if there is none
+	client   atomic.Pointer[client] // who has it lent; changes with the client's lock held, but for its death
+	broken   atomic.Bool            // it is dead, or about to be closed
+	retired  atomic.Bool            // it must not be lent again
+	vanished atomic.Bool            // the server's machine does not answer
+	ended    chan struct{}          // closed when there is nothing more to read
+	batch    []byte                 // what goes to the client at once; the reader's
+	machine  *session.Server        // guarded by the client's lock, or by mu if there is none
 
 	mu      sync.Mutex
 	lease   pool.Lease[*conn]
@@ -71,6 +72,9 @@ func (c *conn) close() {
 	select {
 	case <-c.ended:
 		_ = c.net.Close()
+		if c.vanished.Load() { // the server must notice, too
+			<-time.After(VanishSeconds*time.Second - vanishAfter)
+		}
 	case <-patience.C:
 		c.engine.log.Warn("the server does not end a connection that it was told to end: it is reset", "after", goodbyeTimeout)
 		reset(c.net)
@@ -80,9 +84,7 @@ func (c *conn) close() {
 
 // reset ends a connection although the other side has not taken all that it was sent.
 func reset(nc net.Conn) {
-	if secure, ok := nc.(*tls.Conn); ok {
-		nc = secure.NetConn()
-	}
+	nc = socketOf(nc)
 	if abrupt, ok := nc.(interface{ SetLinger(int) error }); ok {
 		_ = abrupt.SetLinger(0)
 	}

@@ -14,6 +14,7 @@ type counters struct {
 	cancels, cancelsUnknown         atomic.Uint64
 	cancelsFailed, cancelsForwarded atomic.Uint64
 	stalledBytes, switches          atomic.Uint64
+	serversVanished                 atomic.Uint64
 	timeouts                        [timeouts]atomic.Uint64
 
 	pins   [session.Reasons]atomic.Uint64
@@ -48,7 +49,7 @@ func (c *counters) load(p *pool.Stats) Counters {
 		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
 		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),
 		CancelsFailed: c.cancelsFailed.Load(), CancelsForwarded: c.cancelsForwarded.Load(),
-		Switches: c.switches.Load(), StalledBytes: c.stalledBytes.Load(),
+		Switches: c.switches.Load(), ServersVanished: c.serversVanished.Load(), StalledBytes: c.stalledBytes.Load(),
 	}
 	for i := range c.timeouts {
 		out.Timeouts[i] = c.timeouts[i].Load()

@@ -45,6 +45,7 @@ type Counters struct {
 	QueueFull       uint64 // clients that found too many waiting
 	Dialed          uint64
 	DialsFailed     uint64
+	ServersVanished uint64 // server connections given up because their machine did not answer
 	Switches        uint64 // connections opened at another endpoint than the one before
 	ServersLost     uint64 // server connections that died while they were lent
 
