@@ -17,7 +17,7 @@ demo-down: ## Remove the cluster of `make demo`; what was built stays for the ne
 	hack/demo.sh down
 
 ##@ Test
-.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-pool
+.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-pool soak-pool
 test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
 	hack/test.sh verify lint unit envtest e2e
 verify: ## Check that generated files, formatting, go.mod and documents fit the sources
@@ -37,6 +37,10 @@ bench: ## Run the Go benchmarks of the data plane
 	go test -run '^$$' -bench . -benchmem ./pooler/...
 bench-pool: ## Put the pool beside puddle, database/sql and smartconnpool; prints a table after 4 minutes
 	cd hack/bench-pool && go run .
+SOAK ?= 30m
+soak-pool: ## Wear the pool out against a PostgreSQL that is killed and restarted, for SOAK=30m
+	hack/postgresql.sh
+	go test -tags soak -race -count=1 -v -timeout 24h ./pooler/pool/soak -lasts $(SOAK)
 
 ##@ Build
 .PHONY: build images generate manifests clean

@@ -21,7 +21,7 @@ mutate() {
 # noticed: runs the tests on the mutant
 noticed() {
   ! timeout 180 go test -overlay "$copy/overlay.json" -tags poolcheck -timeout 60s -failfast "./$package" \
-    -rapid.nofailfile -rapid.shrinktime=1ms >"$copy/output" 2>&1
+    -rapid.checks=2000 -rapid.nofailfile -rapid.shrinktime=1ms >"$copy/output" 2>&1
 }
 
 count=0 missed=0

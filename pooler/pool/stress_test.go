@@ -179,7 +179,7 @@ func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 }
 
 func TestCloseUnderTraffic(t *testing.T) {
-	for range 200 {
+	for range 1000 {
 		w := new(world)
 		cfg := eternal(3)
 		p, err := pool.New(cfg, rough(w))

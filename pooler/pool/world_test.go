@@ -17,7 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Set("rapid.checks", "2000") // unless the command line says otherwise
+	flag.Set("rapid.checks", "10000") // unless the command line says otherwise
 	goleak.VerifyTestMain(m)
 }
 
