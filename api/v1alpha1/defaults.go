@@ -10,6 +10,7 @@ import (
 const (
 	DefaultReplicas                   = 2
 	DefaultPostgreSQLPort             = 5432
+	DefaultMaxPreparedStatements      = 200
 	DefaultMaxOpen                    = 20
 	DefaultAcquireTimeoutMilliseconds = 30_000
 	DefaultMaxClients                 = 10_000
@@ -88,6 +89,11 @@ func (t ServerTLS) EffectiveMode() ServerTLSMode { return nonZeroOr(t.Mode, Serv
 
 // EffectivePoolMode says for how long a client keeps a server connection.
 func (p PostgreSQL) EffectivePoolMode() PoolMode { return nonZeroOr(p.PoolMode, PoolModeTransaction) }
+
+// PreparedStatements is how many prepared statements are kept on each server connection.
+func (p PostgreSQL) PreparedStatements() int32 {
+	return valueOr(p.MaxPreparedStatements, DefaultMaxPreparedStatements)
+}
 
 // EffectiveTargetSession says which of the endpoints will do.
 func (p PostgreSQL) EffectiveTargetSession() TargetSession {

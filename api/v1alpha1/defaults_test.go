@@ -20,7 +20,7 @@ func TestUnsetMeansWhatTheFieldCommentsSay(t *testing.T) {
 			Endpoints:  []v1alpha1.Endpoint{{Port: 6001}},
 			Limits:     v1alpha1.Limits{MaxOpen: 7, MaxIdle: new(int32(0)), AcquireTimeoutMilliseconds: 1, MaxClients: 2},
 			TLS:        v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSDisable},
-			PostgreSQL: v1alpha1.PostgreSQL{PoolMode: v1alpha1.PoolModeSession},
+			PostgreSQL: v1alpha1.PostgreSQL{PoolMode: v1alpha1.PoolModeSession, MaxPreparedStatements: new(int32(0))},
 		}},
 		Listener: v1alpha1.Listener{ServiceType: "NodePort", TLS: v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual}},
 		Rollout: v1alpha1.Rollout{
@@ -40,6 +40,9 @@ func TestUnsetMeansWhatTheFieldCommentsSay(t *testing.T) {
 		{"maxClients", func(p *v1alpha1.ConnectionPool) any { return p.Spec.Destinations[0].MaxClients() }, int32(10_000), int32(2)},
 		{"tls.mode", func(p *v1alpha1.ConnectionPool) any { return p.Spec.Destinations[0].TLS.EffectiveMode() }, v1alpha1.ServerTLSPrefer, v1alpha1.ServerTLSDisable},
 		{"poolMode", func(p *v1alpha1.ConnectionPool) any { return p.Spec.Destinations[0].PostgreSQL.EffectivePoolMode() }, v1alpha1.PoolModeTransaction, v1alpha1.PoolModeSession},
+		{"maxPreparedStatements", func(p *v1alpha1.ConnectionPool) any {
+			return p.Spec.Destinations[0].PostgreSQL.PreparedStatements()
+		}, int32(200), int32(0)},
 		{"serviceType", func(p *v1alpha1.ConnectionPool) any { return string(p.Spec.Listener.EffectiveServiceType()) }, "ClusterIP", "NodePort"},
 		{"listener.tls.mode", func(p *v1alpha1.ConnectionPool) any { return p.Spec.Listener.TLS.EffectiveMode() }, v1alpha1.ListenerTLSDisabled, v1alpha1.ListenerTLSMutual},
 		{"maxSurge", func(p *v1alpha1.ConnectionPool) any { return p.Spec.Rollout.Surge() }, intstr.FromString("25%"), intstr.FromInt32(0)},

@@ -224,6 +224,13 @@ type PostgreSQL struct {
 	// +default="Transaction"
 	PoolMode PoolMode `json:"poolMode,omitempty"`
 
+	// maxPreparedStatements is how many prepared statements are kept on each server connection in transaction mode; those
+	// that were not used for longest are closed. 0 refuses statements with names. Unset means 200.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	MaxPreparedStatements *int32 `json:"maxPreparedStatements,omitempty"`
+
 	// targetSession says which of the endpoints will do: ReadWrite (a primary), ReadOnly (a standby) or Any. Unset means
 	// Any. Endpoints are tried in their order; when a preferred one will do again, connections move back to it.
 	// +optional

@@ -67,9 +67,10 @@ func destination(d *v1alpha1.Destination) podapi.Destination {
 
 func postgreSQL(p v1alpha1.PostgreSQL) *podapi.PostgreSQL {
 	out := &podapi.PostgreSQL{
-		PoolMode:      string(p.EffectivePoolMode()),
-		TargetSession: string(p.EffectiveTargetSession()),
-		Auth:          auth(p.Auth),
+		PoolMode:              string(p.EffectivePoolMode()),
+		MaxPreparedStatements: new(p.PreparedStatements()),
+		TargetSession:         string(p.EffectiveTargetSession()),
+		Auth:                  auth(p.Auth),
 	}
 	for _, d := range p.Databases {
 		out.Databases = append(out.Databases, podapi.Database{Name: d.Name, Target: d.EffectiveTarget()})

@@ -33,6 +33,7 @@ func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 	}
 	d.TLS = v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSVerifyFull, CASecretRef: secret("db-ca"), CertificateSecretRef: secret("db-client")}
 	d.StopPolicy = v1alpha1.StopPolicyHold
+	d.PostgreSQL.MaxPreparedStatements = new(int32(300))
 	d.PostgreSQL.PoolMode, d.PostgreSQL.TargetSession = v1alpha1.PoolModeSession, v1alpha1.TargetSessionReadWrite
 	d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "orders"}, {Name: "old", Target: "archive"}}
 	d.PostgreSQL.Auth.ServerUserSecretRef = secret("server-user")

@@ -52,17 +52,18 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 	g, listener := gatherer{destination: d.Name}, gatherer{}
 	p := d.PostgreSQL
 	out := &postgres.Config{
-		Name:          d.Name,
-		Endpoints:     make([]postgres.Endpoint, 0, len(d.Endpoints)),
-		ServerTLS:     r.serverTLS(&g, d.TLS),
-		ClientTLS:     r.clientTLS(&listener, c.Listener.TLS),
-		PoolMode:      poolModes[p.PoolMode],
-		TargetSession: targetSessions[p.TargetSession],
-		Databases:     databases(p.Databases),
-		Limits:        limits(d.Limits, share),
-		Timeouts:      timeouts(d.Limits),
-		Peers:         peers(c.Peers, d.ListenPort),
-		StopPolicy:    stopPolicies[d.StopPolicy],
+		Name:                  d.Name,
+		Endpoints:             make([]postgres.Endpoint, 0, len(d.Endpoints)),
+		ServerTLS:             r.serverTLS(&g, d.TLS),
+		ClientTLS:             r.clientTLS(&listener, c.Listener.TLS),
+		PoolMode:              poolModes[p.PoolMode],
+		MaxPreparedStatements: preparedStatements(p),
+		TargetSession:         targetSessions[p.TargetSession],
+		Databases:             databases(p.Databases),
+		Limits:                limits(d.Limits, share),
+		Timeouts:              timeouts(d.Limits),
+		Peers:                 peers(c.Peers, d.ListenPort),
+		StopPolicy:            stopPolicies[d.StopPolicy],
 	}
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
@@ -228,6 +229,13 @@ func timeouts(l podapi.Limits) postgres.Timeouts {
 		Query:             seconds(l.QueryTimeoutSeconds),
 		Transaction:       seconds(l.TransactionTimeoutSeconds),
 	}
+}
+
+func preparedStatements(p *podapi.PostgreSQL) int {
+	if p.MaxPreparedStatements == nil {
+		return podapi.DefaultMaxPreparedStatements
+	}
+	return int(*p.MaxPreparedStatements)
 }
 
 var poolModes = map[string]postgres.PoolMode{

@@ -71,6 +71,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		IdleInTransactionTimeoutSeconds: 4, QueryTimeoutSeconds: 5, TransactionTimeoutSeconds: 6}
 	c.Peers = []podapi.Peer{{UID: "other", Address: "10.0.0.2"}}
 	d.PostgreSQL.PoolMode, d.PostgreSQL.TargetSession = podapi.PoolModeSession, podapi.TargetSessionReadOnly
+	d.PostgreSQL.MaxPreparedStatements = new(int32(50))
 	d.PostgreSQL.Databases = []podapi.Database{{Name: "orders", Target: "orders_v2"}, {Name: "plain"}}
 	d.PostgreSQL.Auth.ServerUserSecret = "server-user"
 
@@ -79,6 +80,8 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		Name:      "main",
 		Endpoints: []postgres.Endpoint{{Host: "db.shop.svc", Port: 5432}},
 		PoolMode:  postgres.Session,
+
+		MaxPreparedStatements: 50,
 
 		TargetSession: postgres.ReadOnly,
 

@@ -148,6 +148,9 @@ func (k *checker) protocol(field string, d podapi.Destination) {
 	default:
 		k.unknown(field+".targetSession", p.TargetSession, podapi.TargetSessionAny, podapi.TargetSessionReadWrite, podapi.TargetSessionReadOnly)
 	}
+	if n := p.MaxPreparedStatements; n != nil {
+		k.between(field+".maxPreparedStatements", *n, 0, maxCount)
+	}
 	k.check(len(p.Databases) <= maxDatabases, field+".databases", "must be at most %d, are %d", maxDatabases, len(p.Databases))
 	names := map[string]bool{}
 	for i, database := range p.Databases[:min(len(p.Databases), maxDatabases)] {

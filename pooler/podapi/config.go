@@ -69,6 +69,9 @@ const (
 	AuthTrust       = "Trust"
 )
 
+// DefaultMaxPreparedStatements is how many prepared statements are kept on a server connection unless a Config says it.
+const DefaultMaxPreparedStatements = 200
+
 // Unlimited is the value of Share.MaxWaiting for no bound.
 const Unlimited = -1
 
@@ -152,10 +155,11 @@ type ServerTLS struct {
 
 // PostgreSQL is what only a PostgreSQL destination has.
 type PostgreSQL struct {
-	PoolMode      string     `json:"poolMode"`
-	TargetSession string     `json:"targetSession,omitempty"` // which endpoints will do
-	Databases     []Database `json:"databases,omitempty"`     // none: every name, unchanged
-	Auth          Auth       `json:"auth"`
+	PoolMode              string     `json:"poolMode"`
+	MaxPreparedStatements *int32     `json:"maxPreparedStatements,omitempty"` // for each server connection; 0: none by name; unset: DefaultMaxPreparedStatements
+	TargetSession         string     `json:"targetSession,omitempty"`         // which endpoints will do
+	Databases             []Database `json:"databases,omitempty"`             // none: every name, unchanged
+	Auth                  Auth       `json:"auth"`
 }
 
 // Database is a name that clients may ask for, and what it is called on the server.

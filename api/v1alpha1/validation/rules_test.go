@@ -166,6 +166,7 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("a Secret's name that is a path", on(func(d *v1alpha1.Destination) { d.PostgreSQL.Auth.UsersSecretRef.Name = "../other" }), "usersSecretRef.name"),
 	Entry("a stop policy that is not there", on(func(d *v1alpha1.Destination) { d.StopPolicy = "Pause" }), "stopPolicy"),
 	Entry("a target session that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.TargetSession = "Primary" }), "targetSession"),
+	Entry("a negative number of prepared statements", on(func(d *v1alpha1.Destination) { d.PostgreSQL.MaxPreparedStatements = new(int32(-1)) }), "maxPreparedStatements"),
 	Entry("a pool mode that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = "Statement" }), "poolMode"),
 	Entry("a control character in a database's name", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "a", Target: "b\x00user"}}

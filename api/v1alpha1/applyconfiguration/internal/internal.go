@@ -401,6 +401,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: maxPreparedStatements
+      type:
+        scalar: numeric
     - name: poolMode
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.PoolMode

@@ -30,6 +30,9 @@ type PostgreSQLApplyConfiguration struct {
 	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends, or
 	// Session, until it leaves.
 	PoolMode *apiv1alpha1.PoolMode `json:"poolMode,omitempty"`
+	// maxPreparedStatements is how many prepared statements are kept on each server connection in transaction mode; those
+	// that were not used for longest are closed. 0 refuses statements with names. Unset means 200.
+	MaxPreparedStatements *int32 `json:"maxPreparedStatements,omitempty"`
 	// targetSession says which of the endpoints will do: ReadWrite (a primary), ReadOnly (a standby) or Any. Unset means
 	// Any. Endpoints are tried in their order; when a preferred one will do again, connections move back to it.
 	TargetSession *apiv1alpha1.TargetSession `json:"targetSession,omitempty"`
@@ -50,6 +53,14 @@ func PostgreSQL() *PostgreSQLApplyConfiguration {
 // If called multiple times, the PoolMode field is set to the value of the last call.
 func (b *PostgreSQLApplyConfiguration) WithPoolMode(value apiv1alpha1.PoolMode) *PostgreSQLApplyConfiguration {
 	b.PoolMode = &value
+	return b
+}
+
+// WithMaxPreparedStatements sets the MaxPreparedStatements field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxPreparedStatements field is set to the value of the last call.
+func (b *PostgreSQLApplyConfiguration) WithMaxPreparedStatements(value int32) *PostgreSQLApplyConfiguration {
+	b.MaxPreparedStatements = &value
 	return b
 }
 
