@@ -19,6 +19,9 @@ const (
 	// any more (Hold), or no connection is open (HoldAndDrain): pods said so, it is not assumed.
 	ConditionHeld = "Held"
 
+	// ConditionSizesIgnored is present, and True, while sizes name destinations that are not there.
+	ConditionSizesIgnored = "SizesIgnored"
+
 	// ConditionReconciling is present, and True, while the operator or the pods work towards the spec.
 	ConditionReconciling = "Reconciling"
 
@@ -30,6 +33,10 @@ const (
 const (
 	// ConditionReachable says that the pods can open connections to the destination.
 	ConditionReachable = "Reachable"
+
+	// ConditionAutoscaled is present while limits.autoscale moves the limit: True when clients get what they need, False
+	// when more than maxOpen would be needed.
+	ConditionAutoscaled = "Autoscaled"
 )
 
 // Reasons of ConditionReady. When it is not True it has the reason of the condition that holds it back.
@@ -94,6 +101,30 @@ const (
 	// ReasonHolding says what a hold still waits for.
 	ReasonHolding = "Holding"
 )
+
+// Reasons of ConditionAutoscaled.
+const (
+	// ReasonBegun says that the limit has not been moved yet: it begins at maxOpen.
+	ReasonBegun = "Begun"
+
+	// ReasonRaisedForWaiting says that the limit was last raised because clients waited while all connections were in use.
+	ReasonRaisedForWaiting = "RaisedForWaiting"
+
+	// ReasonRaisedForUse says that the limit was last raised because more than the target was in use.
+	ReasonRaisedForUse = "RaisedForUse"
+
+	// ReasonLowered says that the limit was last lowered because less was enough for the whole stabilization time.
+	ReasonLowered = "Lowered"
+
+	// ReasonBounded says that the limit was last moved because maxOpen, a size, minOpen or the number of pods changed.
+	ReasonBounded = "Bounded"
+
+	// ReasonAtMaxOpen is the reason of Autoscaled=False: clients need more than maxOpen or a size allows.
+	ReasonAtMaxOpen = "AtMaxOpen"
+)
+
+// ReasonUnknownDestination is the reason of SizesIgnored=True.
+const ReasonUnknownDestination = "UnknownDestination"
 
 // Reasons of ConditionReachable. It is ReasonHeld while clients are held.
 const (

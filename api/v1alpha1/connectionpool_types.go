@@ -73,6 +73,15 @@ type ConnectionPoolSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Destinations []Destination `json:"destinations,omitempty"`
 
+	// sizes lower the limits of destinations: an autoscaler writes them. The most connections to a destination are the
+	// lower of its limits.maxOpen and its size. They are a list of their own, so that who applies a size owns nothing of the
+	// destination. A size for a destination that is not there has no effect; the condition SizesIgnored names it.
+	// +optional
+	// +listType=map
+	// +listMapKey=destination
+	// +kubebuilder:validation:MaxItems=64
+	Sizes []Size `json:"sizes,omitempty"`
+
 	// listener is where clients connect.
 	// +optional
 	Listener Listener `json:"listener,omitempty,omitzero"`
@@ -84,6 +93,21 @@ type ConnectionPoolSpec struct {
 	// template overrides parts of the pooler pods.
 	// +optional
 	Template PodOverrides `json:"template,omitempty,omitzero"`
+}
+
+// Size lowers the limit of a destination.
+type Size struct {
+	// destination is the name of the destination.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Destination string `json:"destination,omitempty"`
+
+	// maxOpen is the most connections that the pool opens to the destination, if its limits.maxOpen is not lower.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxOpen int32 `json:"maxOpen,omitempty"`
 }
 
 // Listener is where clients connect.

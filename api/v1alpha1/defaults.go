@@ -12,6 +12,9 @@ const (
 	DefaultPostgreSQLPort             = 5432
 	DefaultMaxPreparedStatements      = 200
 	DefaultMaxOpen                    = 20
+	DefaultAutoscaleMinOpen           = 1
+	DefaultTargetUtilizationPercent   = 80
+	DefaultStabilizationSeconds       = 300
 	DefaultAcquireTimeoutMilliseconds = 30_000
 	DefaultMaxClients                 = 10_000
 	DefaultDrainTimeoutSeconds        = 60
@@ -61,13 +64,37 @@ func (s *ConnectionPoolSpec) Destination(name string) *Destination {
 	return nil
 }
 
+// MaxOpen is the most connections to a destination that the spec allows: its limit, or the lower size.
+func (s *ConnectionPoolSpec) MaxOpen(d *Destination) int32 {
+	most := d.MaxOpen()
+	for _, size := range s.Sizes {
+		if size.Destination == d.Name {
+			most = min(most, size.MaxOpen)
+		}
+	}
+	return most
+}
+
+// LowestOpen is the lowest limit.
+func (a *Autoscale) LowestOpen() int32 { return nonZeroOr(a.MinOpen, DefaultAutoscaleMinOpen) }
+
+// TargetPercent is how much of the limit should be in use at most.
+func (a *Autoscale) TargetPercent() int32 {
+	return nonZeroOr(a.TargetUtilizationPercent, DefaultTargetUtilizationPercent)
+}
+
+// Stabilization is how long less must have been enough, in seconds.
+func (a *Autoscale) Stabilization() int32 {
+	return nonZeroOr(a.StabilizationSeconds, DefaultStabilizationSeconds)
+}
+
 // Port is the port on which clients reach the destination.
 func (d *Destination) Port() int32 { return nonZeroOr(d.ListenPort, DefaultPostgreSQLPort) }
 
 // EffectivePort is the port of the endpoint.
 func (e Endpoint) EffectivePort() int32 { return nonZeroOr(e.Port, DefaultPostgreSQLPort) }
 
-// MaxOpen is the most connections to the destination, the budget that pods share.
+// MaxOpen is the most connections to the destination that its limits allow; see also ConnectionPoolSpec.MaxOpen.
 func (d *Destination) MaxOpen() int32 { return nonZeroOr(d.Limits.MaxOpen, DefaultMaxOpen) }
 
 // MaxIdle is the most connections that are kept idle.

@@ -90,6 +90,7 @@ type Endpoint struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.maxIdle) || self.maxIdle <= (has(self.maxOpen) ? self.maxOpen : 20)",message="maxIdle must not be above maxOpen, which is 20 when unset"
 // +kubebuilder:validation:XValidation:rule="!has(self.minIdle) || self.minIdle <= (has(self.maxOpen) ? self.maxOpen : 20)",message="minIdle must not be above maxOpen, which is 20 when unset"
 // +kubebuilder:validation:XValidation:rule="!has(self.minIdle) || !has(self.maxIdle) || self.minIdle <= self.maxIdle",message="minIdle must not be above maxIdle"
+// +kubebuilder:validation:XValidation:rule="!has(self.autoscale) || !has(self.autoscale.minOpen) || self.autoscale.minOpen <= (has(self.maxOpen) ? self.maxOpen : 20)",message="autoscale.minOpen must not be above maxOpen, which is 20 when unset"
 type Limits struct {
 	// maxOpen is the most connections that the pool opens to the destination. Unset means 20. Each pod needs at least
 	// one: with fewer than there are pods, some pods cannot serve.
@@ -97,6 +98,10 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	MaxOpen int32 `json:"maxOpen,omitempty"`
+
+	// autoscale moves the limit below maxOpen to what clients use. Unset means that it stays at maxOpen.
+	// +optional
+	Autoscale *Autoscale `json:"autoscale,omitempty"`
 
 	// minIdle is how many idle connections are kept ready. Unset means none.
 	// +optional
@@ -181,6 +186,30 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
 	TransactionTimeoutSeconds int32 `json:"transactionTimeoutSeconds,omitempty"`
+}
+
+// Autoscale moves the limit of a destination between minOpen and maxOpen. It never changes the spec: the limit that holds is
+// maxOpen in the status of the destination, and the condition Autoscaled there says why.
+type Autoscale struct {
+	// minOpen is the lowest limit. Unset means 1. It is never lower than the number of pods and one more, as each pod needs
+	// a connection, also the one that a rollout adds.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MinOpen int32 `json:"minOpen,omitempty"`
+
+	// targetUtilizationPercent is how much of the limit should be in use at most, at peaks. More, or clients that wait while
+	// all connections are in use, raises the limit at once. Unset means 80.
+	// +optional
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=100
+	TargetUtilizationPercent int32 `json:"targetUtilizationPercent,omitempty"`
+
+	// stabilizationSeconds is how long less must have been enough before the limit is lowered. Unset means 300.
+	// +optional
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=86400
+	StabilizationSeconds int32 `json:"stabilizationSeconds,omitempty"`
 }
 
 // ServerTLS is TLS towards a database.

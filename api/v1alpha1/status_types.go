@@ -5,7 +5,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // ConnectionPoolStatus is the observed state of a ConnectionPool.
 // +kubebuilder:validation:MinProperties=1
 type ConnectionPoolStatus struct {
-	// conditions are Ready, Available, ConfigSynced, Saturated; while they are True Reconciling and Stalled; and Held while
+	// conditions are Ready, Available, ConfigSynced, Saturated; while they are True Reconciling, Stalled and SizesIgnored; and Held while
 	// a destination has a stopPolicy.
 	// +optional
 	// +listType=map
@@ -112,12 +112,19 @@ type DestinationStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// conditions are Reachable, Saturated, and Held while the destination has a stopPolicy.
+	// conditions are Reachable, Saturated, Held while the destination has a stopPolicy, and Autoscaled while it has
+	// limits.autoscale.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// maxOpen is the most connections that the pool may have now: limits.maxOpen, or less because of a size or of
+	// limits.autoscale.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	MaxOpen *int32 `json:"maxOpen,omitempty"`
 
 	// connections counts the connections now.
 	// +optional

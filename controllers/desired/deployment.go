@@ -98,7 +98,7 @@ func Strategy(pool *v1alpha1.ConnectionPool) (surge, unavailable intstr.IntOrStr
 		added = 1 // the API's rules keep this out; the Deployment's own will say so
 	}
 	for i := range pool.Spec.Destinations {
-		if int64(pool.Spec.Destinations[i].MaxOpen()) < int64(pool.Replicas())+int64(added) {
+		if int64(pool.Spec.MaxOpen(&pool.Spec.Destinations[i])) < int64(pool.Replicas())+int64(added) {
 			return intstr.FromInt32(0), intstr.FromInt32(1)
 		}
 	}

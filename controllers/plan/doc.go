@@ -10,6 +10,7 @@
 // Decisions
 //   - One number orders everything: podapi.Config.Ledger is the ledger's version and rises with each change of the
 //     pushed document, whatever the cause. A charge that falls changes the ConfigMap but not what is pushed.
+//   - Limits that move by themselves are kept with the ledger (package sizing): they are part of the same compare-and-swap.
 //   - A document that cannot be read is like one that was lost: see package budget.
 //   - Without EndpointSlices of the pool's own Service nothing is known about pods, and the ledger stands still: pods that
 //     cannot be seen are not gone.

@@ -7,11 +7,15 @@ import (
 	"fmt"
 
 	"github.com/weir-dev/weir/controllers/budget"
+	"github.com/weir-dev/weir/controllers/sizing"
 	"github.com/weir-dev/weir/pooler/podapi"
 )
 
 // LedgerKey is the key of the ledger in the pool's ConfigMap. Pods do not mount it.
 const LedgerKey = "ledger.json"
+
+// SizesKey is the key, in the same place, of where limits are that move by themselves. It is there only if some do.
+const SizesKey = "sizes.json"
 
 // MaxDocumentBytes is what a ConfigMap holds, less room for its metadata.
 const MaxDocumentBytes = podapi.MaxConfigBytes - 16<<10
@@ -23,6 +27,7 @@ var ErrTooLarge = errors.New("the pool's configuration does not fit into a Confi
 type Document struct {
 	Config podapi.Config
 	Ledger budget.Ledger
+	Sizes  map[string]sizing.State // by destination; nil: none
 }
 
 // ParseDocument reads the data of a pool's ConfigMap. On an error it returns the zero Document: it is as if there were none.
@@ -38,6 +43,9 @@ func ParseDocument(data map[string]string) (Document, error) {
 		return Document{}, fmt.Errorf("%s is of version %d and %s of %d: they were not written together",
 			podapi.ConfigKey, d.Config.Ledger, LedgerKey, d.Ledger.Version)
 	}
+	if text := data[SizesKey]; text != "" && json.Unmarshal([]byte(text), &d.Sizes) != nil {
+		d.Sizes = nil // sizing begins anew
+	}
 	return d, nil
 }
 
@@ -51,10 +59,18 @@ func (d Document) Data() (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", LedgerKey, err)
 	}
-	if len(config)+len(ledger) > MaxDocumentBytes {
+	data := map[string]string{podapi.ConfigKey: string(config), LedgerKey: string(ledger)}
+	if len(d.Sizes) > 0 {
+		sizes, err := json.Marshal(d.Sizes)
+		if err != nil {
+			return nil, fmt.Errorf("write %s: %w", SizesKey, err)
+		}
+		data[SizesKey] = string(sizes)
+	}
+	if len(config)+len(ledger)+len(data[SizesKey]) > MaxDocumentBytes {
 		return nil, ErrTooLarge
 	}
-	return map[string]string{podapi.ConfigKey: string(config), LedgerKey: string(ledger)}, nil
+	return data, nil
 }
 
 // sameConfig says whether two configs differ in nothing but their version.

@@ -22,6 +22,7 @@ const (
 // Plan is what one pass should do.
 type Plan struct {
 	Document Document
+	Limits   map[string]int32  // the most connections that the pool may have of each destination
 	Data     map[string]string // of the ConfigMap; Data[podapi.ConfigKey] is what is pushed
 	Write    bool              // the ConfigMap does not hold Data yet
 
@@ -59,7 +60,8 @@ func Make(o *Observation) (*Plan, error) {
 // document decides what the ConfigMap should hold.
 func (p *Plan) document(o *Observation) error {
 	old := o.Document
-	next := Document{Ledger: nextLedger(o)}
+	limits, sizes := limits(o)
+	next := Document{Ledger: nextLedger(o, limits), Sizes: sizes}
 	next.Config = config(o, next.Ledger)
 	same, err := sameConfig(old.Config, next.Config)
 	if err != nil {
@@ -73,16 +75,16 @@ func (p *Plan) document(o *Observation) error {
 	if err != nil {
 		return err
 	}
-	p.Document = next
+	p.Document, p.Limits = next, limits
 	p.Data, err = next.Data()
 	if err != nil {
 		return err
 	}
-	p.Write = before[podapi.ConfigKey] != p.Data[podapi.ConfigKey] || before[LedgerKey] != p.Data[LedgerKey]
+	p.Write = before[podapi.ConfigKey] != p.Data[podapi.ConfigKey] || before[LedgerKey] != p.Data[LedgerKey] || before[SizesKey] != p.Data[SizesKey]
 	return nil
 }
 
-func nextLedger(o *Observation) budget.Ledger {
+func nextLedger(o *Observation, limits map[string]int32) budget.Ledger {
 	if !o.PodsKnown {
 		return o.Document.Ledger
 	}
@@ -90,11 +92,7 @@ func nextLedger(o *Observation) budget.Ledger {
 	for i, p := range o.Pods {
 		pods[i] = budget.Pod{UID: p.UID, Terminating: p.Terminating, State: p.State, Silent: p.Silent}
 	}
-	budgets := map[string]int32{}
-	for i := range o.Pool.Spec.Destinations {
-		budgets[o.Pool.Spec.Destinations[i].Name] = o.Pool.Spec.Destinations[i].MaxOpen()
-	}
-	return budget.Next(o.Document.Ledger, pods, budgets, o.Now, o.Vanish)
+	return budget.Next(o.Document.Ledger, pods, limits, o.Now, o.Vanish)
 }
 
 func lagging(o *Observation, c podapi.Config) []string {
@@ -110,7 +108,7 @@ func lagging(o *Observation, c podapi.Config) []string {
 // requeue is Fast while something moves that only asking the pods again can show. A Deployment that rolls out shows
 // itself: it is watched.
 func requeue(o *Observation, p *Plan) time.Duration {
-	if len(p.Lagging) > 0 || p.Document.Ledger.Moving() {
+	if len(p.Lagging) > 0 || p.Document.Ledger.Moving() || growing(o, p) {
 		return Fast
 	}
 	for i := range o.Pool.Spec.Destinations {

@@ -55,6 +55,7 @@ type fakePod struct {
 	config      podapi.Config // accepted
 	open        int32
 	busy        int32 // of open: in transactions, which a lower limit does not end
+	waiting     int32 // clients; they take what the limit allows
 }
 
 func newStory(t *testing.T) *story {
@@ -85,10 +86,13 @@ func (p *fakePod) state() *podapi.State {
 	if p.terminating {
 		limit = min(limit, p.busy)
 	}
+	if p.waiting > 0 && p.stopPolicy() == "" {
+		p.busy = limit
+	}
 	p.open = max(min(p.open, limit), p.busy)
 	return &podapi.State{
 		Generation: p.config.Generation, Ledger: p.config.Ledger, Draining: p.terminating, Ready: limit > 0,
-		Destinations: []podapi.DestinationState{{Name: "orders", Limit: limit, Open: p.open, Lent: p.busy, StopPolicy: p.stopPolicy()}},
+		Destinations: []podapi.DestinationState{{Name: "orders", Limit: limit, Open: p.open, Lent: p.busy, PeakLent: p.busy, Waiting: p.waiting, StopPolicy: p.stopPolicy()}},
 	}
 }
 

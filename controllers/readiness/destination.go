@@ -66,6 +66,10 @@ func (v view) destination(d *v1alpha1.Destination) v1alpha1.DestinationStatus {
 	meta.SetStatusCondition(&out.Conditions, v.condition(v1alpha1.ConditionReachable, v.reachable(d.Name)))
 	meta.SetStatusCondition(&out.Conditions, v.condition(v1alpha1.ConditionSaturated, v.saturatedAt(d.Name)))
 	v.setOrRemove(&out.Conditions, v1alpha1.ConditionHeld, v.heldAt(d))
+	v.setOrRemove(&out.Conditions, v1alpha1.ConditionAutoscaled, v.autoscaledAt(d))
+	if v.plan != nil {
+		out.MaxOpen = new(v.plan.Limits[d.Name])
+	}
 	if len(v.pods) == 0 {
 		return out
 	}

@@ -69,10 +69,10 @@ func (v view) troubled() verdict {
 func (v view) budgetTooSmall() verdict {
 	for i := range v.Pool.Spec.Destinations {
 		d := &v.Pool.Spec.Destinations[i]
-		if d.MaxOpen() < v.Pool.Replicas() {
+		if most := v.Pool.Spec.MaxOpen(d); most < v.Pool.Replicas() {
 			return yes(v1alpha1.ReasonBudgetTooSmall, fmt.Sprintf(
-				"destination %q has fewer connections (limits.maxOpen %d) than there are pods (replicas %d), so some pods cannot serve: raise maxOpen or lower replicas",
-				d.Name, d.MaxOpen(), v.Pool.Replicas()))
+				"destination %q has fewer connections (maxOpen %d, by its limits or a size) than there are pods (replicas %d), so some pods cannot serve: raise maxOpen or lower replicas",
+				d.Name, most, v.Pool.Replicas()))
 		}
 	}
 	return verdict{}

@@ -103,6 +103,7 @@ func (v view) conditions() {
 	v.set(v1alpha1.ConditionSaturated, v.saturated())
 	v.set(v1alpha1.ConditionReady, v.ready(stalled))
 	v.setOrRemove(&v.status.Conditions, v1alpha1.ConditionHeld, v.held())
+	v.setWhile(v1alpha1.ConditionSizesIgnored, v.sizesIgnored())
 	v.setWhile(v1alpha1.ConditionStalled, stalled)
 	if stalled.Status == metav1.ConditionTrue {
 		v.setWhile(v1alpha1.ConditionReconciling, verdict{})

@@ -20,6 +20,7 @@ import (
 	"github.com/weir-dev/weir/controllers/budget"
 	"github.com/weir-dev/weir/controllers/plan"
 	"github.com/weir-dev/weir/controllers/readiness"
+	"github.com/weir-dev/weir/controllers/sizing"
 	"github.com/weir-dev/weir/pooler/podapi"
 )
 
@@ -35,7 +36,7 @@ type scene struct {
 }
 
 func calm() *scene {
-	s := &scene{made: &plan.Plan{}}
+	s := &scene{made: &plan.Plan{Limits: map[string]int32{"orders": 20, "billing": 20}}}
 	s.Now = now
 	s.PodsKnown = true
 	s.Pool = &v1alpha1.ConnectionPool{
@@ -97,7 +98,7 @@ func TestConditions(t *testing.T) {
 			"Ready=False/ConfigTooLarge Stalled=True/ConfigTooLarge", "too large"},
 		{"maxOpen is below the number of pods",
 			func(s *scene) { s.Pool.Spec.Destinations[1].Limits.MaxOpen = 1 },
-			"Ready=False/BudgetTooSmall Stalled=True/BudgetTooSmall", `destination "billing" has fewer connections (limits.maxOpen 1) than there are pods (replicas 2)`},
+			"Ready=False/BudgetTooSmall Stalled=True/BudgetTooSmall", `destination "billing" has fewer connections (maxOpen 1, by its limits or a size) than there are pods (replicas 2)`},
 		{"a Secret is missing",
 			func(s *scene) { s.problem("orders", podapi.ReasonSecretMissing, `Secret "users" is missing`) },
 			"Ready=False/SecretMissing Stalled=True/SecretMissing", `destination "orders": Secret "users" is missing`},
@@ -208,6 +209,14 @@ func TestConditions(t *testing.T) {
 				s.orders().Reachable = "False"
 			},
 			"Ready=False/Held Held=True/Drained", "no connection is open"},
+		{"a size for a destination that is not there",
+			func(s *scene) {
+				s.Pool.Spec.Sizes = []v1alpha1.Size{{Destination: "gone", MaxOpen: 3}, {Destination: "orders", MaxOpen: 3}}
+			},
+			"SizesIgnored=True/UnknownDestination", ""},
+		{"a size leaves fewer connections than there are pods",
+			func(s *scene) { s.Pool.Spec.Sizes = []v1alpha1.Size{{Destination: "orders", MaxOpen: 1}} },
+			"Ready=False/BudgetTooSmall Stalled=True/BudgetTooSmall", "maxOpen 1, by its limits or a size"},
 		{"clients waited in vain",
 			func(s *scene) { s.orders().AcquireTimeouts = 1 },
 			"Saturated=True/AcquireTimeouts", ""},
@@ -259,7 +268,8 @@ func differences(before, after v1alpha1.ConnectionPoolStatus) string {
 	var out []string
 	for _, kind := range []string{
 		v1alpha1.ConditionAvailable, v1alpha1.ConditionConfigSynced, v1alpha1.ConditionReady,
-		v1alpha1.ConditionHeld, v1alpha1.ConditionReconciling, v1alpha1.ConditionSaturated, v1alpha1.ConditionStalled,
+		v1alpha1.ConditionHeld, v1alpha1.ConditionReconciling, v1alpha1.ConditionSaturated,
+		v1alpha1.ConditionSizesIgnored, v1alpha1.ConditionStalled,
 	} {
 		b, a := meta.FindStatusCondition(before.Conditions, kind), meta.FindStatusCondition(after.Conditions, kind)
 		switch {
@@ -344,6 +354,35 @@ func TestMessagesOfPodsAreBounded(t *testing.T) {
 	for _, c := range s.status().Conditions {
 		if len(c.Message) > 1100 {
 			t.Errorf("%s has a message of %d bytes", c.Type, len(c.Message))
+		}
+	}
+}
+
+func TestADestinationThatSizesItselfSaysWhy(t *testing.T) {
+	reason := func(change func(*scene)) string {
+		s := calm()
+		s.Pool.Spec.Destinations[0].Limits.Autoscale = &v1alpha1.Autoscale{}
+		s.made.Document.Sizes = map[string]sizing.State{"orders": {Limit: 8, Reason: sizing.RaisedForUse}}
+		s.made.Limits["orders"] = 8
+		change(s)
+		status := s.status().Destinations[0]
+		c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAutoscaled)
+		if c == nil {
+			return fmt.Sprintf("%d", *status.MaxOpen)
+		}
+		return fmt.Sprintf("%d %s/%s", *status.MaxOpen, c.Status, c.Reason)
+	}
+	tests := map[string]func(*scene){
+		"8 True/RaisedForUse": func(*scene) {},
+		"8 False/AtMaxOpen": func(s *scene) {
+			s.Pool.Spec.Sizes = []v1alpha1.Size{{Destination: "orders", MaxOpen: 8}}
+			s.orders().Lent, s.orders().Waiting = 8, 3
+		},
+		"8": func(s *scene) { s.Pool.Spec.Destinations[0].Limits.Autoscale = nil },
+	}
+	for want, change := range tests {
+		if got := reason(change); got != want {
+			t.Errorf("it is %s, not %s", got, want)
 		}
 	}
 }

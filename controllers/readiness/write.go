@@ -26,7 +26,7 @@ func ShouldWrite(old, new v1alpha1.ConnectionPoolStatus, lastWrite, now time.Tim
 	return now.Sub(lastWrite) >= WriteEvery
 }
 
-// essence is what of a status must be seen at once: everything but numbers of connections, texts and times.
+// essence is what of a status must be seen at once: everything but counts of connections, texts and times.
 func essence(s v1alpha1.ConnectionPoolStatus) v1alpha1.ConnectionPoolStatus {
 	out := v1alpha1.ConnectionPoolStatus{
 		Conditions:         bare(s.Conditions),
@@ -38,7 +38,7 @@ func essence(s v1alpha1.ConnectionPoolStatus) v1alpha1.ConnectionPoolStatus {
 		SyncedReplicas:     s.SyncedReplicas,
 	}
 	for _, d := range s.Destinations {
-		out.Destinations = append(out.Destinations, v1alpha1.DestinationStatus{Name: d.Name, Conditions: bare(d.Conditions)})
+		out.Destinations = append(out.Destinations, v1alpha1.DestinationStatus{Name: d.Name, Conditions: bare(d.Conditions), MaxOpen: d.MaxOpen})
 	}
 	return out
 }

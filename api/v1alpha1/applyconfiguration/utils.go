@@ -34,6 +34,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=weir.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("Auth"):
 		return &apiv1alpha1.AuthApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Autoscale"):
+		return &apiv1alpha1.AutoscaleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateUser"):
 		return &apiv1alpha1.CertificateUserApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConnectionCounts"):
@@ -70,6 +72,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServerTLS"):
 		return &apiv1alpha1.ServerTLSApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Size"):
+		return &apiv1alpha1.SizeApplyConfiguration{}
 
 	}
 	return nil

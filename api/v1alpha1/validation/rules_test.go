@@ -85,6 +85,10 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 		ConnectTimeoutSeconds: 1, LoginTimeoutSeconds: 600, ClientIdleTimeoutSeconds: 604_800,
 		IdleInTransactionTimeoutSeconds: 1, QueryTimeoutSeconds: 1, TransactionTimeoutSeconds: 604_800,
 	})),
+	Entry("a size, also for a destination that is not there", func(p *v1alpha1.ConnectionPool) {
+		p.Spec.Sizes = []v1alpha1.Size{{Destination: "gone", MaxOpen: 1}}
+	}),
+	Entry("a limit that moves by itself", limits(v1alpha1.Limits{MaxOpen: 10, Autoscale: &v1alpha1.Autoscale{MinOpen: 10, TargetUtilizationPercent: 50, StabilizationSeconds: 60}})),
 	Entry("a destination on hold", on(func(d *v1alpha1.Destination) { d.StopPolicy = v1alpha1.StopPolicyHoldAndDrain })),
 	Entry("an IPv6 endpoint", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "2001:db8::1" })),
 	Entry("a primary among several endpoints", on(func(d *v1alpha1.Destination) {
@@ -164,6 +168,13 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("port 65536", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Port = 65536 }), "endpoints[0].port"),
 	Entry("a destination's name that is no DNS label", on(func(d *v1alpha1.Destination) { d.Name = "Orders" }), "destinations[0].name"),
 	Entry("a Secret's name that is a path", on(func(d *v1alpha1.Destination) { d.PostgreSQL.Auth.UsersSecretRef.Name = "../other" }), "usersSecretRef.name"),
+	Entry("a size of 0", func(p *v1alpha1.ConnectionPool) { p.Spec.Sizes = []v1alpha1.Size{{Destination: "orders"}} }, "maxOpen"),
+	Entry("two sizes for one destination", func(p *v1alpha1.ConnectionPool) {
+		p.Spec.Sizes = []v1alpha1.Size{{Destination: "orders", MaxOpen: 1}, {Destination: "orders", MaxOpen: 2}}
+	}, "Duplicate value"),
+	Entry("minOpen above maxOpen", limits(v1alpha1.Limits{MaxOpen: 10, Autoscale: &v1alpha1.Autoscale{MinOpen: 11}}), "autoscale.minOpen must not be above maxOpen"),
+	Entry("minOpen above the maxOpen that is meant when it is unset", limits(v1alpha1.Limits{Autoscale: &v1alpha1.Autoscale{MinOpen: 21}}), "autoscale.minOpen must not be above maxOpen"),
+	Entry("a target above 100", limits(v1alpha1.Limits{Autoscale: &v1alpha1.Autoscale{TargetUtilizationPercent: 101}}), "targetUtilizationPercent"),
 	Entry("a stop policy that is not there", on(func(d *v1alpha1.Destination) { d.StopPolicy = "Pause" }), "stopPolicy"),
 	Entry("a target session that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.TargetSession = "Primary" }), "targetSession"),
 	Entry("a negative number of prepared statements", on(func(d *v1alpha1.Destination) { d.PostgreSQL.MaxPreparedStatements = new(int32(-1)) }), "maxPreparedStatements"),

@@ -62,6 +62,18 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.weir-dev.weir.api.v1alpha1.SecretReference
 - name: com.github.weir-dev.weir.api.v1alpha1.AuthMethod
   scalar: string
+- name: com.github.weir-dev.weir.api.v1alpha1.Autoscale
+  map:
+    fields:
+    - name: minOpen
+      type:
+        scalar: numeric
+    - name: stabilizationSeconds
+      type:
+        scalar: numeric
+    - name: targetUtilizationPercent
+      type:
+        scalar: numeric
 - name: com.github.weir-dev.weir.api.v1alpha1.CertificateUser
   map:
     fields:
@@ -132,6 +144,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: rollout
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.Rollout
+    - name: sizes
+      type:
+        list:
+          elementType:
+            namedType: com.github.weir-dev.weir.api.v1alpha1.Size
+          elementRelationship: associative
+          keys:
+          - destination
     - name: template
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.PodOverrides
@@ -237,6 +257,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: connections
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.ConnectionCounts
+    - name: maxOpen
+      type:
+        scalar: numeric
     - name: name
       type:
         scalar: string
@@ -264,6 +287,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: acquireTimeoutMilliseconds
       type:
         scalar: numeric
+    - name: autoscale
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.Autoscale
     - name: clientIdleTimeoutSeconds
       type:
         scalar: numeric
@@ -445,6 +471,15 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.weir-dev.weir.api.v1alpha1.ServerTLSMode
 - name: com.github.weir-dev.weir.api.v1alpha1.ServerTLSMode
   scalar: string
+- name: com.github.weir-dev.weir.api.v1alpha1.Size
+  map:
+    fields:
+    - name: destination
+      type:
+        scalar: string
+    - name: maxOpen
+      type:
+        scalar: numeric
 - name: com.github.weir-dev.weir.api.v1alpha1.StopPolicy
   scalar: string
 - name: com.github.weir-dev.weir.api.v1alpha1.TargetSession

@@ -28,6 +28,10 @@ type ConnectionPoolSpecApplyConfiguration struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 	// destinations are the databases that clients reach through the pool, each on a port of its own.
 	Destinations []DestinationApplyConfiguration `json:"destinations,omitempty"`
+	// sizes lower the limits of destinations: an autoscaler writes them. The most connections to a destination are the
+	// lower of its limits.maxOpen and its size. They are a list of their own, so that who applies a size owns nothing of the
+	// destination. A size for a destination that is not there has no effect; the condition SizesIgnored names it.
+	Sizes []SizeApplyConfiguration `json:"sizes,omitempty"`
 	// listener is where clients connect.
 	Listener *ListenerApplyConfiguration `json:"listener,omitempty"`
 	// rollout is how pods are replaced.
@@ -59,6 +63,19 @@ func (b *ConnectionPoolSpecApplyConfiguration) WithDestinations(values ...*Desti
 			panic("nil value passed to WithDestinations")
 		}
 		b.Destinations = append(b.Destinations, *values[i])
+	}
+	return b
+}
+
+// WithSizes adds the given value to the Sizes field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Sizes field.
+func (b *ConnectionPoolSpecApplyConfiguration) WithSizes(values ...*SizeApplyConfiguration) *ConnectionPoolSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithSizes")
+		}
+		b.Sizes = append(b.Sizes, *values[i])
 	}
 	return b
 }

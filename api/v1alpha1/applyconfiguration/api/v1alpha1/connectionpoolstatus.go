@@ -27,7 +27,7 @@ import (
 //
 // ConnectionPoolStatus is the observed state of a ConnectionPool.
 type ConnectionPoolStatusApplyConfiguration struct {
-	// conditions are Ready, Available, ConfigSynced, Saturated; while they are True Reconciling and Stalled; and Held while
+	// conditions are Ready, Available, ConfigSynced, Saturated; while they are True Reconciling, Stalled and SizesIgnored; and Held while
 	// a destination has a stopPolicy.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the rest of the status describes.

@@ -29,8 +29,12 @@ import (
 type DestinationStatusApplyConfiguration struct {
 	// name is the name of the destination.
 	Name *string `json:"name,omitempty"`
-	// conditions are Reachable, Saturated, and Held while the destination has a stopPolicy.
+	// conditions are Reachable, Saturated, Held while the destination has a stopPolicy, and Autoscaled while it has
+	// limits.autoscale.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
+	// maxOpen is the most connections that the pool may have now: limits.maxOpen, or less because of a size or of
+	// limits.autoscale.
+	MaxOpen *int32 `json:"maxOpen,omitempty"`
 	// connections counts the connections now.
 	Connections *ConnectionCountsApplyConfiguration `json:"connections,omitempty"`
 	// peakInUse is the most connections in use during the window, summed over the pods.
@@ -69,6 +73,14 @@ func (b *DestinationStatusApplyConfiguration) WithConditions(values ...*v1.Condi
 		}
 		b.Conditions = append(b.Conditions, *values[i])
 	}
+	return b
+}
+
+// WithMaxOpen sets the MaxOpen field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxOpen field is set to the value of the last call.
+func (b *DestinationStatusApplyConfiguration) WithMaxOpen(value int32) *DestinationStatusApplyConfiguration {
+	b.MaxOpen = &value
 	return b
 }
 

@@ -26,6 +26,8 @@ type LimitsApplyConfiguration struct {
 	// maxOpen is the most connections that the pool opens to the destination. Unset means 20. Each pod needs at least
 	// one: with fewer than there are pods, some pods cannot serve.
 	MaxOpen *int32 `json:"maxOpen,omitempty"`
+	// autoscale moves the limit below maxOpen to what clients use. Unset means that it stays at maxOpen.
+	Autoscale *AutoscaleApplyConfiguration `json:"autoscale,omitempty"`
 	// minIdle is how many idle connections are kept ready. Unset means none.
 	MinIdle *int32 `json:"minIdle,omitempty"`
 	// maxIdle is the most connections that are kept idle; 0 keeps none. Unset means maxOpen.
@@ -71,6 +73,14 @@ func Limits() *LimitsApplyConfiguration {
 // If called multiple times, the MaxOpen field is set to the value of the last call.
 func (b *LimitsApplyConfiguration) WithMaxOpen(value int32) *LimitsApplyConfiguration {
 	b.MaxOpen = &value
+	return b
+}
+
+// WithAutoscale sets the Autoscale field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Autoscale field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithAutoscale(value *AutoscaleApplyConfiguration) *LimitsApplyConfiguration {
+	b.Autoscale = value
 	return b
 }
 
