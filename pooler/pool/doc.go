@@ -6,6 +6,13 @@
 // A client that finds nothing idle waits, first come first served in its class, for whatever comes first: a connection
 // released or one newly dialed. Dials belong to the pool: a client that gives up does not cancel one.
 //
+//	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{Dial: connect, Close: hangUp})
+//	...
+//	lease, err := p.Acquire(ctx)
+//	...
+//	defer lease.Release()
+//	fmt.Fprint(lease.Conn(), "hello")
+//
 // # States
 //
 // Each connection is in one of five states, and open is their sum:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"time"
@@ -11,43 +12,34 @@ import (
 	"github.com/weir-dev/weir/pooler/pool"
 )
 
-// listen is a server that takes connections and leaves them open.
-func listen() net.Listener {
-	server, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	go func() {
-		for {
-			if _, err := server.Accept(); err != nil {
-				return
-			}
-		}
-	}()
-	return server
+func Example() {
+	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{Dial: connect, Close: hangUp})
+	check(err) // it names the field of the Config that makes no sense
+	defer p.Close(ctx)
+	lease, err := p.Acquire(ctx)
+	check(err)            // it tells how long and for what it waited
+	defer lease.Release() // or Discard, if the connection broke
+	fmt.Fprint(lease.Conn(), "hello")
+
+	fmt.Println(p.Stats().Lent, "lent")
+	// Output: 1 lent
 }
 
-func Example() {
-	server := listen()
-	defer server.Close()
-	ctx := context.Background()
-	dial := func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", server.Addr().String())
-	}
+var ctx = context.Background()
 
-	p, err := pool.New(pool.DefaultConfig(), pool.Hooks[net.Conn]{Dial: dial, Close: func(c net.Conn) { c.Close() }})
+// connect stands for what opens a connection: net.Dialer, tls.Dialer, a handshake.
+func connect(context.Context) (net.Conn, error) {
+	client, server := net.Pipe()
+	go io.Copy(io.Discard, server)
+	return client, nil
+}
+
+func hangUp(c net.Conn) { c.Close() }
+
+func check(err error) {
 	if err != nil {
-		log.Fatal(err) // it names the field of the Config that makes no sense
+		log.Fatal(err)
 	}
-	defer p.Close(ctx)
-	lease, err := p.Acquire(ctx) // waits for a connection, as long as ctx allows
-	if err != nil {
-		log.Fatal(err) // it tells how long and for what it waited
-	}
-	defer lease.Release() // or Discard, if the connection broke
-	_, err = lease.Conn().Write([]byte("hello"))
-	fmt.Println(p.Stats().Lent, "lent, error:", err)
-	// Output: 1 lent, error: <nil>
 }
 
 func ExamplePool_AcquireFunc() {

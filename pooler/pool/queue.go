@@ -1,206 +1,105 @@
 package pool
 
-import (
-	"context"
-	"time"
-)
+// classes is how many classes of clients a queue tells apart.
+const classes = 4
 
-// waiter is a client's place in the queue of a pool. It is used again for other clients; the ticket tells its uses apart.
-type waiter[C any] struct {
-	home       *group[C]
-	pool       *Pool[C]
-	prev, next *waiter[C]
-	queued     bool
-	ticket     uint64 // rises when the waiter leaves the queue
-	seq        uint64 // its place since the pool began
+// defaultWeights are those of Config.Queue.
+var defaultWeights = [classes]int{1, 2, 4, 8}
 
-	since    time.Duration // on the group's clock
-	deadline time.Duration // on the group's clock; 0: none
-
-	// How its client is told: through ready (a blocked goroutine) or by calling deliver.
-	ready   chan struct{}
-	deliver func(Lease[C], error)
-	timer   *time.Timer // ends the wait of a client with deliver
-
-	want
-	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
-	lease Lease[C]
-	err   error
-	late  WaitError // instead of err, if its Err is set: to be copied without the lock, as that allocates
+// queue is the waiters of a pool: a line for each class. Any waiter leaves in constant time.
+type queue[C any] struct {
+	lines [classes]line[C]
+	len   int // of all lines
+	seq   uint64
 }
 
-// newWaiter takes a waiter from those used before, or makes one. The caches are per group, not of the package: the
-// channels and timers of one synctest bubble must not be used in another.
-func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time, want want) *waiter[C] {
-	w, _ := g.waiters.Get().(*waiter[C])
-	if w == nil {
-		w = &waiter[C]{home: g, ready: make(chan struct{}, 1)}
-	}
-	w.pool, w.since, w.deadline, w.want = p, g.clock(), 0, want
-	if p.cfg.LeakAfter > 0 {
-		w.site = here()
-	}
-	if !deadline.IsZero() {
-		w.deadline = max(1, deadline.Sub(g.epoch))
-	}
-	return w
+// line is the waiters of one class, oldest first.
+type line[C any] struct {
+	head, tail *waiter[C]
+	len        int
+	credit     int // what the class is owed, in turns times weights; 0 while nobody waits
 }
 
-// recycle gives a waiter back that is in no queue and whose answer was read.
-func (g *group[C]) recycle(w *waiter[C]) {
-	w.deliver, w.lease, w.err, w.late, w.next, w.site = nil, Lease[C]{}, nil, WaitError{}, nil, nil
-	g.waiters.Put(w)
-}
-
-// failure is the error that the client of w is told, nil with a lease.
-func (w *waiter[C]) failure() error {
-	if w.late.Err == nil {
-		return w.err
-	}
-	late := w.late
-	return &late
-}
-
-// enter puts w in the queue, or refuses it.
-func (p *Pool[C]) enter(w *waiter[C]) error {
-	g := p.group
-	switch {
-	case p.closed:
-		return ErrClosed
-	case p.final != nil && p.held() == 0:
-		p.stat.Refused++
-		return p.final
-	case p.full(w.class):
-		p.stat.QueueFull++
-		return ErrQueueFull
-	}
-	p.queue.push(w)
-	if p.queue.len == 1 {
-		p.shed.begins(w.since)
-		g.hungry = append(g.hungry, p)
-	}
-	g.waiting++
-	p.used = g.now
-	p.peaks.see(p.tally[lent], p.queue.len)
-	g.peaks.see(g.tally[lent], g.waiting)
-	g.wake()
-	p.serve()
-	return nil
-}
-
-// full reports whether the next client would wait for others as one too many. See Config.MaxWaiting.
-func (p *Pool[C]) full(class uint8) bool {
-	if p.cfg.MaxWaiting < 0 {
-		return false
-	}
-	places := max(0, min(p.most()-p.tally[lent], p.group.budget-p.group.tally[lent]))
-	if class != highest {
-		places = min(places, max(0, p.commons()-p.common))
-	}
-	return p.queue.len-places >= p.cfg.MaxWaiting
-}
-
-// leave takes w out of the queue and records its wait.
-func (p *Pool[C]) leave(w *waiter[C]) {
-	g := p.group
-	p.queue.remove(w)
-	g.waiting--
-	if p.queue.len == 0 {
-		p.shed.emptied()
-		g.sated(p)
-	}
-	p.stat.Wait.Observe(g.now - w.since)
-}
-
-// answer tells the client of w, which has left the queue, its lease or err.
-func (p *Pool[C]) answer(w *waiter[C], l Lease[C], err error) {
-	w.lease, w.err = l, err
-	if w.deliver != nil && w.timer != nil {
-		w.timer.Stop()
-	}
-	w.next, p.group.outbox = p.group.outbox, w
-}
-
-// give lends e to w.
-func (p *Pool[C]) give(e *entry[C], w *waiter[C]) {
-	if p.admits(0) { // else only the highest class had a turn
-		p.queue.served(w.class, &p.cfg.Queue.Weights)
-	}
-	p.leave(w)
-	e.site = w.site
-	p.answer(w, p.lend(e, w.class), nil)
-}
-
-// fail answers w with err.
-func (p *Pool[C]) fail(w *waiter[C], err error) {
-	p.leave(w)
-	p.answer(w, Lease[C]{}, err)
-}
-
-// timeout answers w with a WaitError.
-func (p *Pool[C]) timeout(w *waiter[C]) {
-	w.late = p.waitError(p.group.now-w.since, p.queue.ahead(w), context.DeadlineExceeded)
-	p.fail(w, nil)
-}
-
-// next is the client that may be given a connection now, the oldest of the class whose turn it is, still queued; nil if there is none. Those whose time
-// is up are told so: a context's end shows late when CPU is short, and a connection lent then is lost for all.
-func (p *Pool[C]) next() *waiter[C] {
-	if p.queue.len == 0 || p.paused {
-		return nil
-	}
-	now := p.group.clock()
-	if p.cfg.Queue.Adaptive {
-		p.judge()
-	}
-	for p.queue.len > 0 {
-		l := p.turn()
-		if l.len == 0 {
-			return nil
-		}
-		w := p.first(l)
-		if w.deadline == 0 || now < w.deadline {
-			return w
-		}
-		p.timeout(w)
-	}
-	return nil
-}
-
-// turn is the line to be served next; an empty one if nobody who waits may have a connection.
-func (p *Pool[C]) turn() *line[C] {
-	if p.admits(0) {
-		return p.queue.turn(&p.cfg.Queue.Weights)
-	}
-	return &p.queue.lines[highest]
-}
-
-// waitError explains a wait that ended without a connection, and counts it.
-func (p *Pool[C]) waitError(waited time.Duration, ahead int, cause error) WaitError {
-	p.stat.TimedOut++
-	err := WaitError{Waited: waited, Ahead: ahead, Counts: p.brief(), Err: cause}
-	if p.dials.err != nil && (p.dials.fails > 0 || p.group.now-waited <= p.dials.failedAt) {
-		err.Dial, err.Fails = p.dials.err, max(1, p.dials.fails)
-	}
-	return err
-}
-
-// arm starts the timer that ends the wait of a client with deliver.
-func (w *waiter[C]) arm() {
-	left := w.deadline - w.since
-	if w.timer == nil {
-		w.timer = time.AfterFunc(left, w.ring)
+func (q *queue[C]) push(w *waiter[C]) {
+	q.seq++
+	w.seq, w.queued = q.seq, true
+	l := &q.lines[w.class]
+	w.prev, w.next = l.tail, nil
+	if l.tail == nil {
+		l.head = w
 	} else {
-		w.timer.Reset(left)
+		l.tail.next = w
+	}
+	l.tail = w
+	l.len++
+	q.len++
+}
+
+func (q *queue[C]) remove(w *waiter[C]) {
+	l := &q.lines[w.class]
+	if w.prev == nil {
+		l.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next, w.queued = nil, nil, false
+	w.ticket++
+	q.len--
+	if l.len--; l.len == 0 {
+		l.credit = 0
 	}
 }
 
-// ring ends the wait of w if its time is up. A timer that rings for an earlier use of w finds a later deadline, or none.
-func (w *waiter[C]) ring() {
-	w.home.mu.Lock()
-	if g := w.home; w.queued && w.deliver != nil && w.deadline != 0 && g.clock() >= w.deadline {
-		w.pool.timeout(w)
-		w.pool.serve()
+// oldest is the client that waits for longest; nil if none waits.
+func (q *queue[C]) oldest() (oldest *waiter[C]) {
+	for i := range q.lines {
+		if w := q.lines[i].head; w != nil && (oldest == nil || w.seq < oldest.seq) {
+			oldest = w
+		}
 	}
-	w.home.unlock()
+	return oldest
+}
+
+// ahead is the number of clients of its class before w, at most: those who gave up since are counted too.
+func (q *queue[C]) ahead(w *waiter[C]) int {
+	l := &q.lines[w.class]
+	if l.head == nil || l.head.seq >= w.seq {
+		return 0
+	}
+	return int(min(w.seq-l.head.seq, uint64(l.len)))
+}
+
+// turn is the line to be served next, by smooth weighted round robin: the class that is owed most. Somebody waits.
+func (q *queue[C]) turn(weights *[classes]int) *line[C] {
+	best, most := 0, 0
+	for i := range q.lines {
+		l := &q.lines[i]
+		if l.len == q.len {
+			return l // nobody else waits
+		}
+		if owed := l.credit + weights[i]; l.len > 0 && (most == 0 || owed > most) {
+			best, most = i, owed
+		}
+	}
+	return &q.lines[best]
+}
+
+// served books that a client of this class, who is still in the queue, had the turn.
+func (q *queue[C]) served(class uint8, weights *[classes]int) {
+	if q.lines[class].len == q.len {
+		return
+	}
+	total := 0
+	for i := range q.lines {
+		if l := &q.lines[i]; l.len > 0 {
+			l.credit += weights[i]
+			total += weights[i]
+		}
+	}
+	q.lines[class].credit -= total
 }
