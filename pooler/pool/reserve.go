@@ -8,12 +8,14 @@ const highest = classes - 1
 
 // commons is how many leases clients of lower classes may have together.
 func (p *Pool[C]) commons() int {
-	most := p.most()
-	return max(min(1, most), most-p.cfg.Reserve)
+	limit := p.limit()
+	return max(min(1, limit), limit-p.cfg.Reserve)
 }
 
 // admits reports whether a client of a class may have one lease more.
-func (p *Pool[C]) admits(class uint8) bool { return class == highest || p.common < p.commons() }
+func (p *Pool[C]) admits(class uint8) bool {
+	return p.cfg.Reserve == 0 || class == highest || p.common < p.commons()
+}
 
 // occupy notes to whom e is lent, and free that the lease has ended.
 func (p *Pool[C]) occupy(e *entry[C], class uint8) {
@@ -32,6 +34,9 @@ func (p *Pool[C]) free(e *entry[C]) {
 
 // wanting is how many of the waiting clients may have a connection as soon as there is one.
 func (p *Pool[C]) wanting() int {
+	if p.cfg.Reserve == 0 {
+		return p.queue.len
+	}
 	high := p.queue.lines[highest].len
 	return high + min(p.queue.len-high, max(0, p.commons()-p.common))
 }

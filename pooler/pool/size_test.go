@@ -204,6 +204,29 @@ func TestTheServersRefusalSetsACeilingThatRisesAgain(t *testing.T) {
 	})
 }
 
+func TestWhatIsOpenAboveACeilingIsLent(t *testing.T) {
+	bubbleWith(t, eternal(30), func(h *pool.Hooks[*conn]) {
+		h.Refused = func(error) bool { return true }
+	}, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		var all []*client
+		for range 20 {
+			all = append(all, ask(p.Acquire, 0))
+		}
+		mustServe(t, all...)
+		w.set(func() { w.refuse = errRefused })
+		next := ask(p.Acquire, 0)
+		mustWait(t, next)
+		for _, c := range all[:2] {
+			c.lease.Release()
+		}
+		synctest.Wait()
+		mustServe(t, next, ask(p.Acquire, 0))
+		if s := p.Stats(); s.Ceiling != 18 || s.Lent != 20 {
+			t.Errorf("ceiling %d, %d lent; want 18, 20", s.Ceiling, s.Lent)
+		}
+	})
+}
+
 func TestACeilingLeavesOnePlaceAtLeast(t *testing.T) {
 	bubbleWith(t, eternal(3), func(h *pool.Hooks[*conn]) {
 		h.Refused = func(error) bool { return true }

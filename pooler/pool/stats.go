@@ -129,7 +129,7 @@ func (p *Pool[C]) brief() Brief {
 		Open: p.open(), Max: min(p.limit(), p.group.budget), Lent: p.tally[lent], Dialing: p.tally[dialing], Paused: p.paused,
 	}
 	if p.cfg.Reserve > 0 {
-		b.Reserved = p.most() - p.commons()
+		b.Reserved = p.limit() - p.commons()
 	}
 	return b
 }
