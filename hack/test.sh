@@ -40,7 +40,7 @@ stage_verify() {
   hack/docs.sh
 }
 
-stage_lint() { "${tool[@]}" golangci-lint run; }
+stage_lint() { "${tool[@]}" golangci-lint run --allow-parallel-runners; }
 
 stage_unit() {
   local packages

@@ -90,12 +90,15 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 	if en.login.Err() == nil && !time.Now().Before(late) {
 		e.counters.timeouts[LoginTimeout].Add(1)
 	}
-	if refusal, ok := errors.AsType[*login.Refusal](en.login.Err()); ok {
-		e.counters.loginsFailed.Add(1)
+	if refusal, ok := en.refusal(); ok {
 		e.logRefusal(cl, en.login.Startup(), refusal)
 		en.lastWord()
 	}
 	return false
+}
+
+func (en *entry) refusal() (*login.Refusal, bool) {
+	return errors.AsType[*login.Refusal](en.login.Err())
 }
 
 // lastWord lets the client read why it was refused: closing with unread input would lose it.
@@ -142,8 +145,10 @@ func (en *entry) talk() bool {
 		case login.Ready:
 			return en.flush(&out)
 		default:
-			en.flush(&out)
 			return false
+		}
+		if _, ok := en.refusal(); ok {
+			en.engine.counters.loginsFailed.Add(1) // before the client is told
 		}
 		// The answer to SSLRequest must be out before the handshake begins.
 		if !en.flush(&out) {
