@@ -246,6 +246,7 @@ const (
 )
 
 // PostgreSQL is what only a PostgreSQL destination has.
+// +kubebuilder:validation:XValidation:rule="!has(self.console) || !has(self.databases) || self.databases.all(d, !(d.name in ['weir', 'pgbouncer']))",message="databases must not be named weir or pgbouncer when there is a console, which has these names"
 type PostgreSQL struct {
 	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends, or
 	// Session, until it leaves.
@@ -276,6 +277,33 @@ type PostgreSQL struct {
 	// auth says who may come in and how server connections log in.
 	// +required
 	Auth Auth `json:"auth,omitempty,omitzero"`
+
+	// console lets users ask and command each pod in the dialect of PgBouncer's console, which they reach as a database
+	// named weir or pgbouncer. Unset means that nobody may, and that these names are names of databases.
+	// +optional
+	Console Console `json:"console,omitempty,omitzero"`
+}
+
+// Console says who may use the console. The users are those of auth, and log in with their passwords.
+// +kubebuilder:validation:MinProperties=1
+type Console struct {
+	// adminUsers may do everything: look, and pause, reconnect or close what this pod has open.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	AdminUsers []string `json:"adminUsers,omitempty"`
+
+	// statsUsers may look: for monitoring.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	StatsUsers []string `json:"statsUsers,omitempty"`
 }
 
 // PoolMode says for how long a client keeps a server connection.

@@ -71,6 +71,7 @@ func postgreSQL(p v1alpha1.PostgreSQL) *podapi.PostgreSQL {
 		MaxPreparedStatements: new(p.PreparedStatements()),
 		TargetSession:         string(p.EffectiveTargetSession()),
 		Auth:                  auth(p.Auth),
+		Console:               podapi.Console{AdminUsers: p.Console.AdminUsers, StatsUsers: p.Console.StatsUsers},
 	}
 	for _, d := range p.Databases {
 		out.Databases = append(out.Databases, podapi.Database{Name: d.Name, Target: d.EffectiveTarget()})

@@ -39,6 +39,7 @@ func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 	d.PostgreSQL.Auth.ServerUserSecretRef = secret("server-user")
 	d.PostgreSQL.Auth.Method = v1alpha1.AuthCertificate
 	d.PostgreSQL.Auth.CertificateUsers = []v1alpha1.CertificateUser{{CommonName: "billing.shop", User: "billing"}}
+	d.PostgreSQL.Console = v1alpha1.Console{AdminUsers: []string{"dba"}, StatsUsers: []string{"exporter"}}
 	s.pool.Spec.Listener.TLS = v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret("tls"), ClientCASecretRef: secret("client-ca")}
 	s.pool.Spec.Rollout.DrainTimeoutSeconds = 90
 	s.rest("no pod")

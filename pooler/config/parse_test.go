@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,16 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		}),
 		`destinations[0].postgresql.databases[1].name: "a" is already the name of another database`: first(func(d *podapi.Destination) {
 			d.PostgreSQL.Databases = []podapi.Database{{Name: "a"}, {Name: "a"}}
+		}),
+		`destinations[0].postgresql.console: names of users must be 1 to 128 bytes without a zero byte`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Console.AdminUsers = []string{""}
+		}),
+		`destinations[0].postgresql.console: must name at most 128 users`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Console.StatsUsers = slices.Repeat([]string{"a"}, 129)
+		}),
+		`destinations[0].postgresql.console: the console is called "weir", which is a database, too`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Databases = []podapi.Database{{Name: "weir"}}
+			d.PostgreSQL.Console.StatsUsers = []string{"a"}
 		}),
 		`peers[0].address: must be an IP address, is "db"`: func(c *podapi.Config) {
 			c.Peers = []podapi.Peer{{UID: "a", Address: "db"}}

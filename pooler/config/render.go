@@ -64,6 +64,7 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 		Timeouts:              timeouts(d.Limits),
 		Peers:                 peers(c.Peers, d.ListenPort),
 		StopPolicy:            stopPolicies[d.StopPolicy],
+		Console:               postgres.Console{Admins: p.Console.AdminUsers, Stats: p.Console.StatsUsers},
 	}
 	for _, e := range d.Endpoints {
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})

@@ -74,6 +74,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 	d.PostgreSQL.MaxPreparedStatements = new(int32(50))
 	d.PostgreSQL.Databases = []podapi.Database{{Name: "orders", Target: "orders_v2"}, {Name: "plain"}}
 	d.PostgreSQL.Auth.ServerUserSecret = "server-user"
+	d.PostgreSQL.Console = podapi.Console{AdminUsers: []string{"dba"}, StatsUsers: []string{"exporter"}}
 
 	got, complete, problems := NewRenderer(secrets.NewStore(directory)).Render(c, *d, share)
 	want := Destination{Name: "main", Protocol: "PostgreSQL", ListenPort: 5432, PostgreSQL: &postgres.Config{
@@ -88,6 +89,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		Databases:  map[string]string{"orders": "orders_v2", "plain": "plain"},
 		Users:      map[string]postgres.Passwords{"app": {"one"}},
 		ServerUser: &postgres.Login{User: "weir", Passwords: postgres.Passwords{"two"}},
+		Console:    postgres.Console{Admins: []string{"dba"}, Stats: []string{"exporter"}},
 		Limits: postgres.Limits{
 			MaxOpen: 10, MinIdle: 1, MaxIdle: 5, MaxWaiting: -1, MaxClients: 7,
 			IdleTimeout: time.Minute, MaxLifetime: time.Hour, AcquireTimeout: 1500 * time.Millisecond,

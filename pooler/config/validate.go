@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/weir-dev/weir/pooler/podapi"
+	"github.com/weir-dev/weir/pooler/postgres/console"
 )
 
 // Bounds of what one pod serves.
@@ -16,7 +18,8 @@ const (
 	maxEndpoints    = 16
 	maxDatabases    = 1024
 	maxPeers        = 1024
-	maxName         = 63      // of a destination; it is a label of metrics
+	maxName         = 63 // of a destination; it is a label of metrics
+	maxConsoleUsers = 128
 	maxIdentifier   = 128     // of a database: PostgreSQL cuts at 63, forks may not
 	maxHost         = 253     // DNS
 	maxSeconds      = 1 << 30 // 34 years
@@ -160,7 +163,18 @@ func (k *checker) protocol(field string, d podapi.Destination) {
 		names[database.Name] = true
 		k.check(database.Target == "" || identifier(database.Target), at+".target", "must be at most %d bytes without a zero byte", maxIdentifier)
 	}
+	k.console(field+".console", p.Console, names)
 	k.auth(field+".auth", p.Auth)
+}
+
+func (k *checker) console(field string, c podapi.Console, databases map[string]bool) {
+	k.check(len(c.AdminUsers)+len(c.StatsUsers) <= maxConsoleUsers, field, "must name at most %d users", maxConsoleUsers)
+	for _, user := range slices.Concat(c.AdminUsers, c.StatsUsers) {
+		k.check(identifier(user), field, "names of users must be 1 to %d bytes without a zero byte", maxIdentifier)
+	}
+	for _, name := range console.Names {
+		k.check(len(c.AdminUsers)+len(c.StatsUsers) == 0 || !databases[name], field, "the console is called %q, which is a database, too", name)
+	}
 }
 
 func (k *checker) peers(all []podapi.Peer) {

@@ -160,6 +160,13 @@ type PostgreSQL struct {
 	TargetSession         string     `json:"targetSession,omitempty"`         // which endpoints will do
 	Databases             []Database `json:"databases,omitempty"`             // none: every name, unchanged
 	Auth                  Auth       `json:"auth"`
+	Console               Console    `json:"console,omitzero"`
+}
+
+// Console says who may use the console, a database named weir or pgbouncer. If nobody may, there is none.
+type Console struct {
+	AdminUsers []string `json:"adminUsers,omitempty"` // may do everything
+	StatsUsers []string `json:"statsUsers,omitempty"` // may look
 }
 
 // Database is a name that clients may ask for, and what it is called on the server.

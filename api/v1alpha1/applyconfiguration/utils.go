@@ -46,6 +46,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ConnectionPoolSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConnectionPoolStatus"):
 		return &apiv1alpha1.ConnectionPoolStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Console"):
+		return &apiv1alpha1.ConsoleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Database"):
 		return &apiv1alpha1.DatabaseApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Destination"):

@@ -98,6 +98,12 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 	Entry("databases by another name", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "Bücher & mehr", Target: "books"}, {Name: "films"}}
 	})),
+	Entry("a console", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Console = v1alpha1.Console{AdminUsers: []string{"dba"}, StatsUsers: []string{"exporter", "datadog"}}
+	})),
+	Entry("a database named like the console that is not there", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "weir"}}
+	})),
 	Entry("VerifyFull with a CA and a certificate", serverTLS(v1alpha1.ServerTLS{Mode: v1alpha1.ServerTLSVerifyFull, CASecretRef: secret, CertificateSecretRef: secret})),
 	Entry("a certificate for a server that may offer TLS", serverTLS(v1alpha1.ServerTLS{CertificateSecretRef: secret})),
 	Entry("Disabled TLS without a Secret", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSDisabled})),
@@ -179,6 +185,16 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("a target session that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.TargetSession = "Primary" }), "targetSession"),
 	Entry("a negative number of prepared statements", on(func(d *v1alpha1.Destination) { d.PostgreSQL.MaxPreparedStatements = new(int32(-1)) }), "maxPreparedStatements"),
 	Entry("a pool mode that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = "Statement" }), "poolMode"),
+	Entry("a database named like the console", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "pgbouncer"}}
+		d.PostgreSQL.Console = v1alpha1.Console{AdminUsers: []string{"dba"}}
+	}), "databases must not be named weir or pgbouncer when there is a console"),
+	Entry("a console for a user without a name", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Console = v1alpha1.Console{StatsUsers: []string{""}}
+	}), "statsUsers"),
+	Entry("a console user named twice", on(func(d *v1alpha1.Destination) {
+		d.PostgreSQL.Console = v1alpha1.Console{StatsUsers: []string{"a", "a"}}
+	}), "Duplicate value"),
 	Entry("a control character in a database's name", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "a", Target: "b\x00user"}}
 	}), "databases[0].target"),

@@ -198,6 +198,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: syncedReplicas
       type:
         scalar: numeric
+- name: com.github.weir-dev.weir.api.v1alpha1.Console
+  map:
+    fields:
+    - name: adminUsers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: statsUsers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: com.github.weir-dev.weir.api.v1alpha1.Database
   map:
     fields:
@@ -419,6 +434,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: auth
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.Auth
+    - name: console
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.Console
     - name: databases
       type:
         list:

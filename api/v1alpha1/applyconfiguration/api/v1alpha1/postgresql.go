@@ -40,6 +40,9 @@ type PostgreSQLApplyConfiguration struct {
 	Databases []DatabaseApplyConfiguration `json:"databases,omitempty"`
 	// auth says who may come in and how server connections log in.
 	Auth *AuthApplyConfiguration `json:"auth,omitempty"`
+	// console lets users ask and command each pod in the dialect of PgBouncer's console, which they reach as a database
+	// named weir or pgbouncer. Unset means that nobody may, and that these names are names of databases.
+	Console *ConsoleApplyConfiguration `json:"console,omitempty"`
 }
 
 // PostgreSQLApplyConfiguration constructs a declarative configuration of the PostgreSQL type for use with
@@ -90,5 +93,13 @@ func (b *PostgreSQLApplyConfiguration) WithDatabases(values ...*DatabaseApplyCon
 // If called multiple times, the Auth field is set to the value of the last call.
 func (b *PostgreSQLApplyConfiguration) WithAuth(value *AuthApplyConfiguration) *PostgreSQLApplyConfiguration {
 	b.Auth = value
+	return b
+}
+
+// WithConsole sets the Console field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Console field is set to the value of the last call.
+func (b *PostgreSQLApplyConfiguration) WithConsole(value *ConsoleApplyConfiguration) *PostgreSQLApplyConfiguration {
+	b.Console = value
 	return b
 }
