@@ -12,7 +12,7 @@ func TestBadFlagsAreToldInOneLine(t *testing.T) {
 	for want, args := range map[string][]string{
 		"pooler: flag provided but not defined: -nope":                                              {"--nope"},
 		`pooler: unexpected argument "serve"`:                                                       {"--pod-uid=a", "serve"},
-		"pooler: the UID of this pod is not known: set --pod-uid or $POD_UID":                       {},
+		"pooler: there is nothing to obey: set --config to a file, or in a pod --pod-uid or $POD_UID to its UID":                       {},
 		"pooler: --drain-lag must not be negative":                                                  {"--pod-uid=a", "--drain-lag=-1s"},
 		`pooler: invalid value "soon" for flag -drain-lag: parse error`:                             {"--drain-lag=soon"},
 		`pooler: invalid value "loud" for flag -log-level: slog: level string "loud": unknown name`: {"--log-level=loud"},

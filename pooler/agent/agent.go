@@ -20,8 +20,8 @@ import (
 type Options struct {
 	PodUID     string
 	Software   string // version, for State
-	ConfigPath string // the mounted Config
-	StateDir   string // where pushes are kept
+	ConfigPath string // the mounted Config; empty: there is none
+	StateDir   string // where pushes are kept; empty: they are not
 	Secrets    *secrets.Store
 	ListenHost string                                   // empty: all addresses
 	NewEngine  func(config.Destination) (Engine, error) // makes the engine of a destination's protocol; Apply follows
@@ -113,7 +113,7 @@ func (a *Agent) Push(document []byte) (podapi.Applied, error) {
 		return podapi.Applied{}, err
 	}
 	if changed {
-		if err := keep(a.opts.StateDir, document); err != nil {
+		if err := a.keep(document); err != nil {
 			return podapi.Applied{}, fmt.Errorf("keep the configuration: %w", err)
 		}
 		a.apply(next)
@@ -121,6 +121,17 @@ func (a *Agent) Push(document []byte) (podapi.Applied, error) {
 	}
 	return a.core.Applied(), nil
 }
+
+// keep makes a push outlive the process, where that is wanted.
+func (a *Agent) keep(push []byte) error {
+	if a.opts.StateDir == "" {
+		return nil
+	}
+	return keep(a.opts.StateDir, push)
+}
+
+// Reload looks at once whether files have changed, which is otherwise done every two seconds.
+func (a *Agent) Reload() { a.look() }
 
 // look applies what changed in files: the mounted Config, Secrets; and opens listeners that are not open.
 func (a *Agent) look() {
@@ -148,7 +159,7 @@ func (a *Agent) lookAtMounted() (next Core, changed bool) {
 	switch {
 	case err != nil:
 		fault = err.Error()
-	case mounted == nil:
+	case mounted == nil && a.opts.ConfigPath != "":
 		fault = fmt.Sprintf("there is no configuration at %s yet", a.opts.ConfigPath)
 	}
 	if fault != a.mountedFault && fault != "" {

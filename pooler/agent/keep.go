@@ -26,11 +26,17 @@ func keep(dir string, push []byte) error {
 
 // kept reads the last push that was kept; nil: there is none.
 func kept(dir string) (*podapi.Config, error) {
+	if dir == "" {
+		return nil, nil
+	}
 	return readConfig(filepath.Join(dir, keptFile))
 }
 
 // readConfig reads a Config from a file; nil: there is none.
 func readConfig(path string) (*podapi.Config, error) {
+	if path == "" {
+		return nil, nil
+	}
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

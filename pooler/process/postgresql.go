@@ -2,7 +2,6 @@ package process
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/weir-dev/weir/pooler/agent"
 	"github.com/weir-dev/weir/pooler/config"
@@ -12,12 +11,12 @@ import (
 )
 
 // newEngine makes the engine of a destination's protocol.
-func newEngine(d config.Destination, podUID string, log *slog.Logger) (agent.Engine, error) {
+func newEngine(d config.Destination, opts postgres.Options) (agent.Engine, error) {
 	if d.PostgreSQL == nil {
 		return nil, fmt.Errorf("protocol %q is not spoken by this pooler", d.Protocol)
 	}
 	return postgreSQL{
-		Engine: postgres.New(postgres.Options{Pod: podUID, Logger: log.With("destination", d.Name)}),
+		Engine: postgres.New(opts),
 		name:   d.Name,
 	}, nil
 }

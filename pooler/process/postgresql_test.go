@@ -74,7 +74,7 @@ func TestAnEngineObeysALimitAndKnowsNothingOfItsServerYet(t *testing.T) {
 		Users:  map[string]postgres.Passwords{"app": {"one"}},
 		Limits: postgres.Limits{MaxOpen: 7, MaxIdle: 7, MaxWaiting: -1, MaxClients: 10, AcquireTimeout: time.Second},
 	}}
-	engine, err := newEngine(d, "uid", slog.New(slog.DiscardHandler))
+	engine, err := newEngine(d, postgres.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestAnEngineObeysALimitAndKnowsNothingOfItsServerYet(t *testing.T) {
 }
 
 func TestAProtocolThatIsNotSpokenIsRefused(t *testing.T) {
-	_, err := newEngine(config.Destination{Name: "main", Protocol: "Gopher"}, "uid", slog.New(slog.DiscardHandler))
+	_, err := newEngine(config.Destination{Name: "main", Protocol: "Gopher"}, postgres.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err == nil || err.Error() != `protocol "Gopher" is not spoken by this pooler` {
 		t.Fatalf("got %v", err)
 	}

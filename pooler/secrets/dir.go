@@ -22,6 +22,11 @@ const maxKeys = 20_000
 // digest is what changes when a Secret changes.
 type digest [sha256.Size]byte
 
+// ReadDirectory returns the files of a directory as the keys of a Secret; there are none if it does not exist.
+func ReadDirectory(path string) (map[string][]byte, error) {
+	return read(filepath.Dir(path), filepath.Base(path))
+}
+
 // read returns the keys of a Secret, without those the kubelet needs for itself. A Secret that is not there is one
 // without keys.
 func read(directory, name string) (map[string][]byte, error) {

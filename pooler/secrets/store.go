@@ -16,9 +16,13 @@ import (
 // DefaultDirectory is where a pod's Secrets are mounted.
 const DefaultDirectory = "/etc/weir/secrets"
 
-// Store reads the Secrets below one directory. It is safe for concurrent use.
+// Source returns the keys of a Secret. A Secret that is not there is one without keys. It may be called at any time from any
+// goroutine.
+type Source func(name string) (map[string][]byte, error)
+
+// Store reads Secrets. It is safe for concurrent use.
 type Store struct {
-	directory string
+	read Source
 
 	mu           sync.Mutex
 	users        map[string]kept[*Users]
@@ -38,10 +42,15 @@ type kept[T any] struct {
 	value T
 }
 
-// NewStore makes a Store of a directory, which need not exist yet.
+// NewStore makes a Store of a directory with one for each Secret, which need not exist yet.
 func NewStore(directory string) *Store {
+	return NewStoreOf(func(name string) (map[string][]byte, error) { return read(directory, name) })
+}
+
+// NewStoreOf makes a Store of what a Source returns.
+func NewStoreOf(source Source) *Store {
 	return &Store{
-		directory:    directory,
+		read:         source,
 		users:        map[string]kept[*Users]{},
 		logins:       map[string]kept[*postgres.Login]{},
 		certificates: map[string]kept[*Certificate]{},
@@ -53,7 +62,7 @@ func NewStore(directory string) *Store {
 func (s *Store) Digest(names []string) [sha256.Size]byte {
 	all := map[string][]byte{}
 	for _, name := range names {
-		d := digestOf(read(s.directory, name))
+		d := digestOf(s.read(name))
 		all[name] = d[:]
 	}
 	return digestOf(all, nil)
@@ -101,7 +110,7 @@ func (s *Store) Authorities(name string) (*x509.CertPool, *podapi.Problem) {
 // load returns the value of a Secret: parsed, or the last good one together with why the present one is not good.
 // It calls parse with the Store locked.
 func load[T any](s *Store, all map[string]kept[T], name, mend string, parse func(map[string][]byte) (T, error)) (T, *podapi.Problem) {
-	content, err := read(s.directory, name)
+	content, err := s.read(name)
 	now := digestOf(content, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
