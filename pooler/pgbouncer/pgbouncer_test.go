@@ -222,3 +222,19 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestAuthTypesAreMethods(t *testing.T) {
+	for kind, want := range map[string]string{"md5": "", "plain": "", "scram-sha-256": "", "trust": "Trust", "any": "Trust", "cert": "Certificate", "pam": ""} {
+		c, err := load(t, "[databases]\na =\n[pgbouncer]\nauth_type = "+kind+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		translation := Translate(c)
+		if translation.method != want {
+			t.Errorf("%s becomes %q", kind, translation.method)
+		}
+		if noted := strings.Contains(strings.Join(translation.Notes, "\n"), ": auth_type: "); noted != (kind == "pam" || want == "Trust") {
+			t.Errorf("%s: notes are %q", kind, translation.Notes)
+		}
+	}
+}

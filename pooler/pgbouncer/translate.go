@@ -18,6 +18,7 @@ type Translation struct {
 	tls          clientTLS
 	console      [2][]string // admins, stats
 	usersFile    string
+	method       string // of auth; empty: SCRAM
 }
 
 // destination is one server, with the databases that are on it.
@@ -256,14 +257,13 @@ func (t *Translation) readUsers() {
 	for _, e := range t.from.section("users") {
 		t.note(e.At(), "[users] "+e.Key, lost+"limits and modes are of a destination")
 	}
-	hashed := 0
 	for _, u := range t.from.Users {
 		if strings.HasPrefix(u.Password, "md5") && len(u.Password) == 35 {
-			hashed++
+			t.method = "MD5"
 		}
 	}
-	if hashed > 0 {
-		t.note(t.from.AuthFile, "auth_file", "%d users have md5 hashes, which only md5 logins can use: set their passwords anew", hashed)
+	if t.method != "" {
+		t.note(t.from.AuthFile, "auth_file", "some users have md5 hashes, so md5 is allowed: set their passwords anew, and auth.method to SCRAM")
 	}
 }
 
@@ -272,16 +272,19 @@ func (t *Translation) readAuth() {
 	switch kind := strings.ToLower(e.Value); {
 	case !set || kind == "md5" || kind == "plain" || kind == "scram-sha-256":
 	case kind == "trust" || kind == "any":
-		t.note(e.At(), "auth_type", lost+"every client must prove who it is: give each user a password")
+		t.method = "Trust"
+		t.note(e.At(), "auth_type", "whoever reaches the pooler may come in as anybody")
+	case kind == "cert":
+		t.method = "Certificate"
 	default:
-		t.note(e.At(), "auth_type", lost+"users log in with passwords, and with certificates besides them")
+		t.note(e.At(), "auth_type", lost+"users log in with passwords or certificates")
 	}
 	for _, name := range []string{"auth_user", "auth_query"} {
 		if e, set := t.from.setting(name); set && e.Value != "" {
 			t.note(e.At(), name, lost+"name the users")
 		}
 	}
-	if t.usersFile == "" {
+	if t.usersFile == "" && t.method != "Trust" && t.method != "Certificate" {
 		t.note(t.from.Path, "auth_file", "names no users: write them into the Secret users")
 	}
 }

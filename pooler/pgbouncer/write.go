@@ -221,7 +221,7 @@ func (t *Translation) destination(d *destination, secret func(use string) (field
 		"postgresql", tree(
 			"poolMode", poolMode(d.poolMode),
 			"databases", list(databases),
-			"auth", tree(pair("users", "serverUser")...),
+			"auth", tree(append([]any{"method", t.method}, pair("users", "serverUser")...)...),
 			"console", tree("adminUsers", t.console[0], "statsUsers", t.console[1]),
 		),
 	)

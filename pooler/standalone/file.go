@@ -87,7 +87,9 @@ func (d *Destination) fill() {
 		d.PostgreSQL = &podapi.PostgreSQL{}
 	}
 	set(&d.PostgreSQL.PoolMode, podapi.PoolModeTransaction)
-	set(&d.PostgreSQL.Auth.UsersSecret, defaultUsers)
+	if auth := &d.PostgreSQL.Auth; auth.Method != podapi.AuthCertificate && auth.Method != podapi.AuthTrust {
+		set(&auth.UsersSecret, defaultUsers)
+	}
 	l := &d.Limits
 	set(&l.AcquireTimeoutMilliseconds, defaultPatience)
 	set(&l.MaxClients, defaultMaxClients)
