@@ -17,7 +17,7 @@ demo-down: ## Remove the cluster of `make demo`; what was built stays for the ne
 	hack/demo.sh down
 
 ##@ Test
-.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-pool soak-pool
+.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-pool soak-pool soak-sessions
 test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
 	hack/test.sh verify lint unit envtest e2e
 verify: ## Check that generated files, formatting, go.mod and documents fit the sources
@@ -41,6 +41,8 @@ SOAK ?= 30m
 soak-pool: ## Wear the pool out against a PostgreSQL that is killed and restarted, for SOAK=30m
 	hack/postgresql.sh
 	go test -tags soak -race -count=1 -v -timeout 24h ./pooler/pool/soak -lasts $(SOAK)
+soak-sessions: ## Let random clients loose through Weir for SOAK (default 1h): no reply may reach another client
+	go test -race -v -timeout 0 -run NoReply ./pooler/postgres/oracle -oracle.duration $${SOAK:-1h} -oracle.clients $${CLIENTS:-32}
 
 ##@ Build
 .PHONY: build images generate manifests clean
