@@ -35,6 +35,9 @@ func (f *fixture) raw() *raw {
 	if err != nil {
 		f.t.Fatalf("connect: %v", err)
 	}
+	if err := conn.SyncConn(within(f.t)); err != nil { // a reader in its background would take our answers
+		f.t.Fatalf("quieten the connection: %v", err)
+	}
 	hijacked, err := conn.Hijack()
 	if err != nil {
 		f.t.Fatalf("take over the connection: %v", err)
