@@ -2,7 +2,8 @@ package v1alpha1
 
 // Auth says who may come in and how server connections log in.
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="has(self.usersSecretRef) || (has(self.method) && self.method in ['Certificate', 'Trust'])",message="usersSecretRef is required unless method is Certificate or Trust"
+// +kubebuilder:validation:XValidation:rule="has(self.usersSecretRef) || has(self.lookup) || (has(self.method) && self.method in ['Certificate', 'Trust'])",message="usersSecretRef or lookup is required unless method is Certificate or Trust"
+// +kubebuilder:validation:XValidation:rule="!has(self.lookup) || !has(self.method) || self.method in ['SCRAM', 'MD5']",message="lookup has an effect only when method is SCRAM or MD5"
 // +kubebuilder:validation:XValidation:rule="!has(self.certificateUsers) || (has(self.method) && self.method == 'Certificate')",message="certificateUsers have an effect only when method is Certificate"
 type Auth struct {
 	// method is what clients prove who they are with: SCRAM, a password by SCRAM-SHA-256; MD5, a password by
@@ -18,6 +19,11 @@ type Auth struct {
 	// Pods follow its changes without a restart.
 	// +optional
 	UsersSecretRef SecretReference `json:"usersSecretRef,omitempty,omitzero"`
+
+	// lookup finds the users that are not in the users' Secret with a query on the database. Unset means that there are
+	// no others.
+	// +optional
+	Lookup Lookup `json:"lookup,omitempty,omitzero"`
 
 	// certificateUsers are the users that the holders of certificates may come in as. Unset means that the common name
 	// of the certificate is the user.
@@ -48,6 +54,37 @@ const (
 	AuthCertificate AuthMethod = "Certificate"
 	AuthTrust       AuthMethod = "Trust"
 )
+
+// Lookup finds users with a query on the database.
+// +kubebuilder:validation:XValidation:rule="!has(self.query) || self.query.contains('$1')",message="query must have the user's name as its parameter $1"
+type Lookup struct {
+	// userSecretRef names a kubernetes.io/basic-auth Secret with the user who asks.
+	// +required
+	UserSecretRef SecretReference `json:"userSecretRef,omitempty,omitzero"`
+
+	// database is where the query runs, as the server calls it. Unset means postgres.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
+	Database string `json:"database,omitempty"`
+
+	// query has the user's name as its parameter $1, and yields no row, or the user's name and the password as it is
+	// stored, or that alone. It runs with the search path pg_catalog, pg_temp. Unset means a query on pg_authid, which
+	// only superusers may read; others may be given a function that reads it for them.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +kubebuilder:validation:Pattern=`^[^\x00]+$`
+	Query string `json:"query,omitempty"`
+
+	// cacheSeconds is how long a pod uses what it has found, users who do not exist included. After a wrong password it
+	// asks again earlier, but not more often than once a second. Unset means 30.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3600
+	CacheSeconds int32 `json:"cacheSeconds,omitempty"`
+}
 
 // CertificateUser is a user that the holder of a certificate may come in as.
 type CertificateUser struct {

@@ -3,7 +3,7 @@ package v1alpha1
 // Destination is a database behind the pool.
 // +kubebuilder:validation:XValidation:rule="self.protocol == oldSelf.protocol",message="protocol is immutable; add a destination under a new name instead"
 // +kubebuilder:validation:XValidation:rule="self.protocol != 'PostgreSQL' || has(self.postgresql)",message="postgresql is required when protocol is PostgreSQL"
-// +kubebuilder:validation:XValidation:rule="!has(self.postgresql) || has(self.postgresql.auth.usersSecretRef) || has(self.postgresql.auth.serverUserSecretRef) || (has(self.tls) && has(self.tls.certificateSecretRef))",message="nothing is known that could log in to the database: set auth.serverUserSecretRef, auth.usersSecretRef or tls.certificateSecretRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.postgresql) || has(self.postgresql.auth.usersSecretRef) || has(self.postgresql.auth.lookup) || has(self.postgresql.auth.serverUserSecretRef) || (has(self.tls) && has(self.tls.certificateSecretRef))",message="nothing is known that could log in to the database: set auth.serverUserSecretRef, auth.usersSecretRef or tls.certificateSecretRef"
 type Destination struct {
 	// name identifies the destination in the pool; it is also the name of its port in the Service.
 	// +required

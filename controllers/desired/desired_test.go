@@ -45,6 +45,7 @@ func full() *v1alpha1.ConnectionPool {
 	pool.Spec.Replicas = new(int32(4))
 	pool.Spec.Destinations[0].Limits.MaxOpen = 200
 	pool.Spec.Destinations[0].PostgreSQL.Auth.ServerUserSecretRef = secret("orders-users")
+	pool.Spec.Destinations[0].PostgreSQL.Auth.Lookup.UserSecretRef = secret("orders-finder")
 	pool.Spec.Destinations = append(pool.Spec.Destinations, v1alpha1.Destination{
 		Name:       "billing",
 		ListenPort: 5433,

@@ -28,7 +28,8 @@ func SecretNames(pool *v1alpha1.ConnectionPool) []string {
 	for i := range pool.Spec.Destinations {
 		d := &pool.Spec.Destinations[i]
 		names = append(names, d.TLS.CASecretRef.Name, d.TLS.CertificateSecretRef.Name,
-			d.PostgreSQL.Auth.UsersSecretRef.Name, d.PostgreSQL.Auth.ServerUserSecretRef.Name)
+			d.PostgreSQL.Auth.UsersSecretRef.Name, d.PostgreSQL.Auth.ServerUserSecretRef.Name,
+			d.PostgreSQL.Auth.Lookup.UserSecretRef.Name)
 	}
 	slices.Sort(names)
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })

@@ -101,6 +101,9 @@ func auth(a v1alpha1.Auth) podapi.Auth {
 		UsersSecret:      a.UsersSecretRef.Name,
 		ServerUserSecret: a.ServerUserSecretRef.Name,
 	}
+	if l := a.Lookup; l.UserSecretRef.Name != "" {
+		out.Lookup = &podapi.Lookup{UserSecret: l.UserSecretRef.Name, Database: l.Database, Query: l.Query, CacheSeconds: l.CacheSeconds}
+	}
 	for _, u := range a.CertificateUsers {
 		out.CertificateUsers = append(out.CertificateUsers, podapi.CertificateUser{CommonName: u.CommonName, User: u.User})
 	}

@@ -38,6 +38,7 @@ func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 	d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "orders"}, {Name: "old", Target: "archive"}}
 	d.PostgreSQL.Auth.ServerUserSecretRef = secret("server-user")
 	d.PostgreSQL.Auth.Method = v1alpha1.AuthCertificate
+	d.PostgreSQL.Auth.Lookup = v1alpha1.Lookup{UserSecretRef: secret("finder"), Database: "auth", Query: "SELECT find($1)", CacheSeconds: 7}
 	d.PostgreSQL.Auth.CertificateUsers = []v1alpha1.CertificateUser{{CommonName: "billing.shop", User: "billing"}}
 	d.PostgreSQL.Console = v1alpha1.Console{AdminUsers: []string{"dba"}, StatsUsers: []string{"exporter"}}
 	s.pool.Spec.Listener.TLS = v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret("tls"), ClientCASecretRef: secret("client-ca")}

@@ -58,6 +58,7 @@ type Counters struct {
 	CancelsFailed, CancelsForwarded      uint64
 	Switches                             uint64 // of endpoints
 	ServersVanished                      uint64
+	Lookups, LookupsFailed               uint64
 	StalledBytes                         uint64            // taken from servers while their clients did not read
 	Timeouts                             map[string]uint64 // by what took too long, of a fixed set; clients that waited in vain are in AcquireTimeouts
 	Pins                                 map[string]uint64 // by reason, of a fixed set

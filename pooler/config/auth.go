@@ -1,7 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/weir-dev/weir/pooler/podapi"
 	"github.com/weir-dev/weir/pooler/postgres"
@@ -10,6 +13,9 @@ import (
 
 // maxCertificateUsers bounds the users that certificates are mapped to, of one destination.
 const maxCertificateUsers = 1024
+
+// maxQuery bounds the query of a lookup, in bytes.
+const maxQuery = 4096
 
 var authMethods = map[string]postgres.AuthMethod{
 	"":                     postgres.AuthSCRAM,
@@ -26,10 +32,17 @@ func (k *checker) auth(field string, a podapi.Auth) {
 		k.unknown(field+".method", a.Method, podapi.AuthSCRAM, podapi.AuthMD5, podapi.AuthCertificate, podapi.AuthTrust)
 	}
 	k.optionalSecret(field+".serverUserSecret", a.ServerUserSecret)
-	if known && (method == postgres.AuthSCRAM || method == postgres.AuthMD5) {
+	if known && (method == postgres.AuthSCRAM || method == postgres.AuthMD5) && a.Lookup == nil {
 		k.secret(field+".usersSecret", a.UsersSecret)
 	} else {
 		k.optionalSecret(field+".usersSecret", a.UsersSecret)
+	}
+	if l := a.Lookup; l != nil {
+		k.secret(field+".lookup.userSecret", l.UserSecret)
+		k.check(l.Database == "" || identifier(l.Database), field+".lookup.database", "must be at most %d bytes without a zero byte", maxIdentifier)
+		k.check(l.Query == "" || len(l.Query) <= maxQuery && strings.Contains(l.Query, "$1") && !strings.ContainsRune(l.Query, 0), field+".lookup.query",
+			"must have the user's name as its parameter $1, and be at most %d bytes without a zero byte", maxQuery)
+		k.between(field+".lookup.cacheSeconds", l.CacheSeconds, 0, maxSeconds)
 	}
 	k.check(len(a.CertificateUsers) <= maxCertificateUsers, field+".certificateUsers", "must be at most %d, are %d",
 		maxCertificateUsers, len(a.CertificateUsers))
@@ -52,14 +65,29 @@ func (r *Renderer) auth(g *gatherer, d podapi.Destination, out *postgres.Config)
 			out.Users = usable(g, a.UsersSecret, users.ByName, out.Auth.Method)
 		}
 	}
-	if a.ServerUserSecret != "" {
-		out.ServerUser = need(g, r.secrets.Login, a.ServerUserSecret)
-		if l := out.ServerUser; l != nil && len(l.Passwords) == 0 && d.TLS.CertificateSecret == "" {
-			g.incomplete = true
-			g.problem(podapi.ReasonSecretMissing, "Secret %q has no key password: add it, or let the destination show a certificate "+
-				"(tls.certificateSecretRef) that is enough for the server", a.ServerUserSecret)
+	if l := a.Lookup; l != nil {
+		out.Auth.Lookup = &postgres.Lookup{
+			Database: cmp.Or(l.Database, podapi.DefaultLookupDatabase), Query: cmp.Or(l.Query, podapi.DefaultLookupQuery),
+			Age: time.Duration(cmp.Or(l.CacheSeconds, podapi.DefaultLookupCacheSeconds)) * time.Second,
+		}
+		if who := r.login(g, d, l.UserSecret); who != nil {
+			out.Auth.Lookup.Login = *who
 		}
 	}
+	if a.ServerUserSecret != "" {
+		out.ServerUser = r.login(g, d, a.ServerUserSecret)
+	}
+}
+
+// login is a user of the server, who needs a password unless a certificate is shown.
+func (r *Renderer) login(g *gatherer, d podapi.Destination, secret string) *postgres.Login {
+	l := need(g, r.secrets.Login, secret)
+	if l != nil && len(l.Passwords) == 0 && d.TLS.CertificateSecret == "" {
+		g.incomplete = true
+		g.problem(podapi.ReasonSecretMissing, "Secret %q has no key password: add it, or let the destination show a certificate "+
+			"(tls.certificateSecretRef) that is enough for the server", secret)
+	}
+	return l
 }
 
 // usable leaves out the users that the method has no use for, and says so.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-dev/weir/pooler/podapi"
 	"github.com/weir-dev/weir/pooler/postgres"
@@ -30,6 +31,17 @@ func TestWhoMayComeInIsMadeFromSecrets(t *testing.T) {
 		"several passwords": {auth: podapi.Auth{UsersSecret: "users"}, want: postgres.Config{Users: rotated}},
 		"several passwords of the server's user": {auth: podapi.Auth{UsersSecret: "users", ServerUserSecret: "server-user"},
 			want: postgres.Config{Users: rotated, ServerUser: &postgres.Login{User: "weir", Passwords: postgres.Passwords{"new", "old"}}}},
+		"a lookup, as it is when nothing is said": {auth: podapi.Auth{Lookup: &podapi.Lookup{UserSecret: "server-user"}},
+			want: postgres.Config{Auth: postgres.Auth{Lookup: &postgres.Lookup{
+				Login:    postgres.Login{User: "weir", Passwords: postgres.Passwords{"new", "old"}},
+				Database: "postgres", Query: podapi.DefaultLookupQuery, Age: 30 * time.Second,
+			}}}},
+		"a lookup by a user without a password": {
+			auth: podapi.Auth{UsersSecret: "users", Lookup: &podapi.Lookup{UserSecret: "certified", Database: "app", Query: "SELECT f($1)", CacheSeconds: 5}},
+			want: postgres.Config{Users: rotated, Auth: postgres.Auth{Lookup: &postgres.Lookup{
+				Login: postgres.Login{User: "weir"}, Database: "app", Query: "SELECT f($1)", Age: 5 * time.Second,
+			}}},
+			problem: `Secret "certified" has no key password: add it, or let the destination show a certificate`, incomplete: true},
 		"md5 where it is allowed": {auth: podapi.Auth{Method: podapi.AuthMD5, UsersSecret: "hashes"},
 			want: postgres.Config{Auth: postgres.Auth{Method: postgres.AuthMD5}, Users: map[string]postgres.Passwords{"app": {"one"}, "old": {hash}}}},
 		"md5 where it is not": {auth: podapi.Auth{Method: podapi.AuthSCRAM, UsersSecret: "hashes"},

@@ -87,6 +87,15 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].postgresql.auth.usersSecret: must be the name of a Secret, is ".."`:                first(func(d *podapi.Destination) { d.PostgreSQL.Auth.UsersSecret = ".." }),
 		`destinations[0].postgresql.auth.serverUserSecret: must be the name of a Secret, is "."`:            first(func(d *podapi.Destination) { d.PostgreSQL.Auth.ServerUserSecret = "." }),
 		`destinations[0].postgresql.auth.method: must be SCRAM or MD5 or Certificate or Trust, is "Peer"`:   first(func(d *podapi.Destination) { d.PostgreSQL.Auth.Method = "Peer" }),
+		`destinations[0].postgresql.auth.lookup.userSecret: must be the name of a Secret, is ""`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Auth = podapi.Auth{Lookup: &podapi.Lookup{}}
+		}),
+		`destinations[0].postgresql.auth.lookup.query: must have the user's name as its parameter $1, and be at most 4096 bytes without a zero byte`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Auth.Lookup = &podapi.Lookup{UserSecret: "it", Query: "SELECT 1"}
+		}),
+		`destinations[0].postgresql.auth.lookup.cacheSeconds: must be between 0 and 1073741824, is -1`: first(func(d *podapi.Destination) {
+			d.PostgreSQL.Auth.Lookup = &podapi.Lookup{UserSecret: "it", CacheSeconds: -1}
+		}),
 		`destinations[0].postgresql.auth.certificateUsers[1].user: must be 1 to 128 bytes without a zero byte`: first(func(d *podapi.Destination) {
 			d.PostgreSQL.Auth.CertificateUsers = []podapi.CertificateUser{{CommonName: "a", User: "x"}, {CommonName: "a"}}
 		}),

@@ -91,6 +91,9 @@ func SecretNames(c podapi.Config) []string {
 		names = append(names, d.TLS.CASecret, d.TLS.CertificateSecret)
 		if d.PostgreSQL != nil {
 			names = append(names, d.PostgreSQL.Auth.UsersSecret, d.PostgreSQL.Auth.ServerUserSecret)
+			if l := d.PostgreSQL.Auth.Lookup; l != nil {
+				names = append(names, l.UserSecret)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -208,7 +208,8 @@ func TestSecretNamesAreEachNamedOnce(t *testing.T) {
 	c.Listener.TLS = podapi.ListenerTLS{Mode: podapi.ListenerTLSMutual, Secret: "b", ClientCASecret: "a"}
 	c.Destinations = many(c.Destinations[0], 2)
 	c.Destinations[1].TLS = podapi.ServerTLS{CASecret: "a", CertificateSecret: "z"}
-	if got := SecretNames(c); !slices.Equal(got, []string{"a", "b", "orders-users", "z"}) {
+	c.Destinations[1].PostgreSQL = &podapi.PostgreSQL{Auth: podapi.Auth{Lookup: &podapi.Lookup{UserSecret: "finder"}, ServerUserSecret: "b"}}
+	if got := SecretNames(c); !slices.Equal(got, []string{"a", "b", "finder", "orders-users", "z"}) {
 		t.Fatalf("%v", got)
 	}
 }

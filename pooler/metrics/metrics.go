@@ -101,6 +101,8 @@ var numbers = []number{
 	counter("cancels_unknown_total", "Cancel requests that named no client.", func(c *agent.Counters) uint64 { return c.CancelsUnknown }),
 	counter("cancels_forwarded_total", "Cancel requests that named a client of another pod, and were passed on to it.", func(c *agent.Counters) uint64 { return c.CancelsForwarded }),
 	counter("stalled_bytes_total", "Bytes taken from the server and kept while their client did not read.", func(c *agent.Counters) uint64 { return c.StalledBytes }),
+	counter("lookups_total", "Users that the database was asked about.", func(c *agent.Counters) uint64 { return c.Lookups }),
+	counter("lookups_failed_total", "Users that the database could not be asked about.", func(c *agent.Counters) uint64 { return c.LookupsFailed }),
 	counter("cancels_failed_total", "Cancel requests that could not be brought to the server.", func(c *agent.Counters) uint64 { return c.CancelsFailed }),
 	counter("statements_refused_total", "Statements refused because transaction mode cannot keep them.", func(c *agent.Counters) uint64 { return c.StatementsRefused }),
 }

@@ -178,10 +178,26 @@ type Database struct {
 // Auth says who may come in and how server connections log in.
 type Auth struct {
 	Method           string            `json:"method,omitempty"`
-	UsersSecret      string            `json:"usersSecret,omitempty"`      // name -> passwords or verifiers, one a line; required for AuthSCRAM and AuthMD5
+	UsersSecret      string            `json:"usersSecret,omitempty"`      // name -> passwords or verifiers, one a line; required for AuthSCRAM and AuthMD5 without Lookup
 	CertificateUsers []CertificateUser `json:"certificateUsers,omitempty"` // for AuthCertificate; none: the common name is the user
+	Lookup           *Lookup           `json:"lookup,omitempty"`           // for AuthSCRAM and AuthMD5
 	ServerUserSecret string            `json:"serverUserSecret,omitempty"` // username and password for every server connection; unset: the client's own user
 }
+
+// Lookup finds the users that are not in the users' Secret with a query on the server.
+type Lookup struct {
+	UserSecret   string `json:"userSecret"`             // username and password of who asks
+	Database     string `json:"database,omitempty"`     // the server's name of it; unset: DefaultLookupDatabase
+	Query        string `json:"query,omitempty"`        // see postgres.Lookup; unset: DefaultLookupQuery
+	CacheSeconds int32  `json:"cacheSeconds,omitempty"` // how long what was found counts; unset: DefaultLookupCacheSeconds
+}
+
+// What an unset field of Lookup means. The query needs a user that may read pg_authid.
+const (
+	DefaultLookupDatabase     = "postgres"
+	DefaultLookupQuery        = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname = $1 AND rolcanlogin"
+	DefaultLookupCacheSeconds = 30
+)
 
 // CertificateUser is a user that the holder of a certificate may come in as.
 type CertificateUser struct {

@@ -25,6 +25,7 @@ type client struct {
 	in     input
 	key    key
 	cancel login.CancelKey
+	forget func() // lets go of what was looked up for it; nil: nothing was
 
 	id      uint64 // in the order of coming
 	came    time.Time

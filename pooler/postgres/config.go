@@ -96,6 +96,17 @@ type Login struct {
 type Auth struct {
 	Method           AuthMethod
 	CertificateUsers []CertificateUser // for AuthCertificate; nil: the certificate's common name is the user
+	Lookup           *Lookup           // finds users that are not in Config.Users; nil: there are no others
+}
+
+// Lookup asks the server for the passwords of users.
+type Lookup struct {
+	Login    Login  // who asks
+	Database string // the server's name of it
+	// Query has the user's name as its parameter $1 and yields no row, or the name and the password as it is stored, or the
+	// password alone.
+	Query string
+	Age   time.Duration // how long what was found counts, above zero
 }
 
 // AuthMethod is what a client has to prove.

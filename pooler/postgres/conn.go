@@ -45,6 +45,7 @@ type conn struct {
 	broken   atomic.Bool            // it is dead, or about to be closed
 	retired  atomic.Bool            // it must not be lent again
 	vanished atomic.Bool            // the server's machine does not answer
+	asked    bool                   // it has served a lookup; of who has it lent
 	ended    chan struct{}          // closed when there is nothing more to read
 	batch    []byte                 // what goes to the client at once; the reader's
 	machine  *session.Server        // guarded by the client's lock, or by mu if there is none
@@ -67,6 +68,10 @@ func (c *conn) close() {
 	_ = c.net.SetWriteDeadline(time.Now().Add(linger))
 	_, _ = c.net.Write(wire.AppendTerminate(nil))
 	closeWrite(c.net)
+	if c.key.lookup {
+		c.engine.readers.Add(1)
+		go c.discardRest()
+	}
 	patience := time.NewTimer(goodbyeTimeout)
 	defer patience.Stop()
 	select {

@@ -94,7 +94,7 @@ func (q *quirks) learn(err error) bool {
 
 // logIn logs in at one endpoint. It tries the passwords in turn; most often there is one.
 func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint) (*conn, error) {
-	known := s.passwords(k.user)
+	known := e.passwords(s, k)
 	passwords := known.list()
 	if len(passwords) == 0 {
 		if !s.certifies() && !s.isProbe(k) {
@@ -115,6 +115,9 @@ func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint) (*c
 			return c, err
 		}
 		last = err
+	}
+	if !k.lookup {
+		e.doubt(s, k.user)
 	}
 	return nil, last
 }
@@ -142,6 +145,9 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		cancel: l.machine.CancelKey(), params: l.machine.Params(), ended: make(chan struct{}),
 	}
 	c.machine = session.NewServer(e.statements, c.params)
+	if k.lookup {
+		return c, nil // who asks reads
+	}
 	e.conns.Store(c, nil)
 	e.readers.Add(1)
 	go c.read()

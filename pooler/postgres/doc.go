@@ -49,6 +49,9 @@
 //   - Who may come in, and what then logs in to the server, are two questions. A user of whom only the server's own verifier
 //     is known logs in with what its client has proved, which is kept in memory with the verifier and forgotten with it.
 //     Several passwords are tried in turn, the last that the server took first.
+//   - Users that are not in the Config can be looked up on the server, see package lookup. Lookups have connections of their
+//     own, within the limit, which no client shares and which who asks reads itself. What a client is told does not say why a
+//     lookup failed: it has not proved anything yet.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served

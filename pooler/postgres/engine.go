@@ -10,6 +10,7 @@ import (
 
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/console"
+	"github.com/weir-dev/weir/pooler/postgres/lookup"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 )
 
@@ -38,6 +39,8 @@ type Engine struct {
 	console    *console.Console
 	opts       Options
 	traffic    traffics
+	found      *lookup.Cache[*account] // users that are not in the Config
+	iterations atomic.Int64            // of the last verifier that was looked up
 	settings   atomic.Pointer[settings]
 	apply      sync.Mutex // one Apply at a time, and one change of the limit
 	limit      atomic.Int64
@@ -66,6 +69,7 @@ type Engine struct {
 func New(opts Options) *Engine {
 	e := &Engine{
 		log: opts.Logger, opts: opts, pod: opts.Pod,
+		found:      lookup.NewCache[*account](),
 		statements: session.NewStatements(0),
 		cancels:    make(chan struct{}, maxCancels), forwards: make(chan struct{}, maxForwards), applied: make(chan struct{}, 1),
 	}
@@ -100,6 +104,9 @@ func (e *Engine) Apply(cfg Config) error {
 	}
 	now.peers = e.peersOf(cfg)
 	e.settings.Store(now)
+	if !now.sameLookup(old) {
+		e.found.Age()
+	}
 	if err := e.servers.Configure(func(k key, _ pool.Config) (pool.Config, error) { return now.pool(k), nil }); err != nil {
 		e.settings.Store(old)
 		return err

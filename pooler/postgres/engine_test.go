@@ -132,6 +132,13 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
+// tryConnect is connect for who may be refused, in any goroutine.
+func tryConnect(url string) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return pgx.Connect(ctx, url)
+}
+
 // within is a context for what must not hang.
 func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

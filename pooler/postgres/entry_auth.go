@@ -11,6 +11,13 @@ import (
 // checkPassword begins the exchange of the client's user. A name without an account gets one, too.
 func (en *entry) checkPassword(out []byte) ([]byte, login.Action) {
 	user := en.login.Startup().User
+	if en.account == nil && en.settings.Auth.Lookup != nil {
+		account, err := en.lookUpAccount()
+		if err != nil {
+			return en.refuseLookup(err, out)
+		}
+		en.account = account
+	}
 	if en.account == nil {
 		return en.login.SetUser(false, login.Credential{}, out)
 	}

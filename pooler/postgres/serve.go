@@ -54,6 +54,9 @@ func (e *Engine) Serve(ln net.Listener) error {
 // gone forgets a client.
 func (e *Engine) gone(cl *client) {
 	cl.net.Close()
+	if cl.forget != nil {
+		cl.forget()
+	}
 	e.clients.remove(cl)
 	if e.draining.Load() {
 		e.apply.Lock()
@@ -78,7 +81,7 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 	s := e.settings.Load()
 	en := &entry{client: cl, settings: s, tooMany: tooMany}
 	en.login = login.NewClient(login.ClientConfig{
-		TLS: s.ClientTLS.Policy.loginTLS(), Salting: s.salts, AllowMD5: s.Auth.Method == AuthMD5,
+		TLS: s.ClientTLS.Policy.loginTLS(), Salting: e.salting(s), AllowMD5: s.Auth.Method == AuthMD5,
 	})
 	late := time.Now().Add(s.Timeouts.Login)
 	cl.net.SetDeadline(late)
@@ -91,6 +94,9 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 		e.counters.timeouts[LoginTimeout].Add(1)
 	}
 	if refusal, ok := en.refusal(); ok {
+		if refusal.Code == wire.CodeInvalidPassword {
+			e.doubt(s, en.login.Startup().User)
+		}
 		e.logRefusal(cl, en.login.Startup(), refusal)
 		en.lastWord()
 	}

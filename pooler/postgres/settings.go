@@ -20,6 +20,7 @@ type settings struct {
 	accounts map[string]*account
 	salts    login.Salting
 	server   *logins     // of ServerUser; nil: none
+	lookup   *logins     // of Auth.Lookup; nil: none
 	clients  *tls.Config // towards clients; nil: no TLS
 	peers    map[podID][]Endpoint
 	probe    key  // what Probe opens
@@ -36,9 +37,15 @@ func newSettings(cfg Config, old *settings) (*settings, error) {
 	s.Timeouts.Login = cmp.Or(cfg.Timeouts.Login, defaultLoginTimeout)
 	s.accounts = s.accountsOf(old)
 	s.server = loginsOf(cfg.ServerUser, old.ServerUser, old.server)
+	if l := cfg.Auth.Lookup; l != nil {
+		s.lookup = newLogins(l.Login.Passwords)
+		if was := old.Auth.Lookup; was != nil {
+			s.lookup = loginsOf(&l.Login, &was.Login, old.lookup)
+		}
+	}
 	s.clients = clientTLS(cfg.ClientTLS)
 	s.probe, s.guess = s.probeKey()
-	s.ready = len(s.passwords(s.probe.user).list()) > 0 || s.ServerUser != nil
+	s.ready = !s.probe.lookup && (len(s.passwords(s.probe.user).list()) > 0 || s.ServerUser != nil)
 	return s, nil
 }
 
@@ -61,6 +68,8 @@ func (c Config) validate() error {
 		return errors.New("serverUser: the name of the user is empty")
 	case c.ClientTLS.Policy != TLSDisabled && c.ClientTLS.Config == nil:
 		return errors.New("clientTLS: a certificate is needed unless TLS is disabled")
+	case c.Auth.Lookup != nil && (c.Auth.Lookup.Login.User == "" || c.Auth.Lookup.Database == "" || c.Auth.Lookup.Age <= 0):
+		return errors.New("auth.lookup: it needs a user, a database, and an age above zero")
 	case c.Auth.Method == AuthCertificate && c.ClientTLS.Policy != TLSMutual:
 		return errors.New("auth.method: certificates prove nothing unless clientTLS is mutual")
 	}
@@ -103,6 +112,9 @@ func (s *settings) pool(k key) pool.Config {
 	cfg.CheckAfter = -1 // the reader of each connection knows whether it is alive
 	cfg.MaxWaiting = l.MaxWaiting
 	cfg.DialTimeout = s.Timeouts.Connect
+	if k.lookup {
+		return lookupPool(cfg)
+	}
 	if s.isProbe(k) && s.ready {
 		cfg.MinIdle = min(l.MinIdle, cfg.MaxIdle)
 	}
@@ -135,8 +147,8 @@ func (s *settings) certifies() bool {
 	return s.ServerTLS.Mode != Disable && c != nil && (c.GetClientCertificate != nil || len(c.Certificates) > 0)
 }
 
-// probeKey is the login that is most telling: the server's user, or else the first user with a password, or else the first
-// user, or else a guess; on the first database that is declared, or else postgres.
+// probeKey is the login that is most telling: the server's user, or else the first user with a password, or else the lookups',
+// or else the first user, or else a guess; on the first database that is declared, or else postgres.
 func (s *settings) probeKey() (_ key, guess bool) {
 	k := key{database: "postgres"}
 	if len(s.Databases) > 0 {
@@ -153,14 +165,18 @@ func (s *settings) probeKey() (_ key, guess bool) {
 			able = append(able, name)
 		}
 	}
-	for _, names := range [][]string{able, known} {
-		if len(names) > 0 {
-			k.user = slices.Min(names)
-			return k, false
-		}
+	switch {
+	case len(able) > 0:
+		k.user = slices.Min(able)
+	case s.Auth.Lookup != nil:
+		return s.lookupKey(), false
+	case len(known) > 0:
+		k.user = slices.Min(known)
+	default:
+		k.user = "postgres"
+		return k, true
 	}
-	k.user = "postgres"
-	return k, true
+	return k, false
 }
 
 func (s *settings) isProbe(k key) bool { return k == s.probe }
@@ -170,6 +186,7 @@ type key struct {
 	database string // on the server
 	user     string // on the server
 	params   string // of the startup message, see canonical
+	lookup   bool   // for lookups alone: no client shares it
 }
 
 // canonical writes startup parameters so that two clients that mean the same are equal: sorted by name, each once; the last

@@ -9,6 +9,7 @@ import (
 
 // counters are the sums of all clients there have been, of what is not counted by Pair.
 type counters struct {
+	lookups, lookupsFailed          atomic.Uint64
 	loginsFailed, clientsRefused    atomic.Uint64
 	acquireTimeouts, serversLost    atomic.Uint64
 	cancels, cancelsUnknown         atomic.Uint64
@@ -48,6 +49,7 @@ func (c *counters) load(p *pool.Stats) Counters {
 		Acquired: p.Acquired, AcquireTimeouts: c.acquireTimeouts.Load(), QueueFull: p.QueueFull,
 		Dialed: p.Dialed, DialsFailed: p.DialFailed, ServersLost: c.serversLost.Load(),
 		Cancels: c.cancels.Load(), CancelsUnknown: c.cancelsUnknown.Load(),
+		Lookups: c.lookups.Load(), LookupsFailed: c.lookupsFailed.Load(),
 		CancelsFailed: c.cancelsFailed.Load(), CancelsForwarded: c.cancelsForwarded.Load(),
 		Switches: c.switches.Load(), ServersVanished: c.serversVanished.Load(), StalledBytes: c.stalledBytes.Load(),
 	}

@@ -75,6 +75,7 @@ func counters(c postgres.Counters) agent.Counters {
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
 		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, CancelsForwarded: c.CancelsForwarded,
 		Switches: c.Switches, ServersVanished: c.ServersVanished, StalledBytes: c.StalledBytes,
+		Lookups: c.Lookups, LookupsFailed: c.LookupsFailed,
 		Timeouts: timeouts, Pins: pins, StatementsRefused: c.Refused,
 	}
 }

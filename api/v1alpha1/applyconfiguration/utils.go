@@ -62,6 +62,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ListenerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ListenerTLS"):
 		return &apiv1alpha1.ListenerTLSApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Lookup"):
+		return &apiv1alpha1.LookupApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Observation"):
 		return &apiv1alpha1.ObservationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodOverrides"):

@@ -109,6 +109,10 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 	Entry("Disabled TLS without a Secret", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSDisabled})),
 	Entry("Mutual TLS with both Secrets", listenerTLS(v1alpha1.ListenerTLS{Mode: v1alpha1.ListenerTLSMutual, SecretRef: secret, ClientCASecretRef: secret})),
 	Entry("md5", auth(v1alpha1.Auth{Method: v1alpha1.AuthMD5, UsersSecretRef: secret})),
+	Entry("a lookup without a Secret of users", auth(v1alpha1.Auth{Lookup: v1alpha1.Lookup{UserSecretRef: secret}})),
+	Entry("a lookup that says everything", auth(v1alpha1.Auth{Method: v1alpha1.AuthMD5, UsersSecretRef: secret, Lookup: v1alpha1.Lookup{
+		UserSecretRef: secret, Database: "app", Query: "SELECT * FROM weir.find($1)", CacheSeconds: 5,
+	}})),
 	Entry("trust without users, where the server's user is known", auth(v1alpha1.Auth{Method: v1alpha1.AuthTrust, ServerUserSecretRef: secret})),
 	Entry("certificates of several users for one holder and several holders of one user", mutual(auth(v1alpha1.Auth{
 		Method: v1alpha1.AuthCertificate, UsersSecretRef: secret,
@@ -158,12 +162,22 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 		d.PostgreSQL = v1alpha1.PostgreSQL{PoolMode: v1alpha1.PoolModeSession}
 	}), "postgresql.auth: Required value"),
 	Entry("a method of authentication that is not there", auth(v1alpha1.Auth{Method: "GSSAPI", UsersSecretRef: secret}), "method"),
-	Entry("passwords without users", auth(v1alpha1.Auth{Method: v1alpha1.AuthMD5, ServerUserSecretRef: secret}), "usersSecretRef is required unless method is Certificate or Trust"),
+	Entry("passwords without users", auth(v1alpha1.Auth{Method: v1alpha1.AuthMD5, ServerUserSecretRef: secret}), "usersSecretRef or lookup is required unless method is Certificate or Trust"),
 	Entry("certificates that clients do not show", auth(v1alpha1.Auth{Method: v1alpha1.AuthCertificate, UsersSecretRef: secret}),
 		"auth.method Certificate needs listener.tls.mode Mutual"),
 	Entry("users of certificates that nobody asks for", mutual(auth(v1alpha1.Auth{
 		UsersSecretRef: secret, CertificateUsers: []v1alpha1.CertificateUser{{CommonName: "a", User: "x"}},
 	})), "certificateUsers have an effect only when method is Certificate"),
+	Entry("a lookup where nobody is asked for a password", auth(v1alpha1.Auth{
+		Method: v1alpha1.AuthTrust, UsersSecretRef: secret, Lookup: v1alpha1.Lookup{UserSecretRef: secret},
+	}), "lookup has an effect only when method is SCRAM or MD5"),
+	Entry("a lookup by nobody", auth(v1alpha1.Auth{Lookup: v1alpha1.Lookup{Database: "app"}}), "lookup.userSecretRef: Required value"),
+	Entry("a lookup that does not say whom it looks up", auth(v1alpha1.Auth{
+		Lookup: v1alpha1.Lookup{UserSecretRef: secret, Query: "SELECT usename, passwd FROM pg_shadow"},
+	}), "query must have the user's name as its parameter $1"),
+	Entry("a lookup that is remembered for more than an hour", auth(v1alpha1.Auth{
+		Lookup: v1alpha1.Lookup{UserSecretRef: secret, CacheSeconds: 3601},
+	}), "cacheSeconds"),
 	Entry("a certificate's user twice", mutual(auth(v1alpha1.Auth{
 		Method: v1alpha1.AuthCertificate, UsersSecretRef: secret,
 		CertificateUsers: []v1alpha1.CertificateUser{{CommonName: "a", User: "x"}, {CommonName: "a", User: "x"}},

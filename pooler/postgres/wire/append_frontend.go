@@ -82,3 +82,23 @@ func AppendSASLResponse[T Text](dst []byte, data T) []byte {
 	dst, at := Begin(dst, TypePassword)
 	return Finish(append(dst, data...), at)
 }
+
+// AppendBindText appends a Bind of parameters in text format, for results in text
+// format.
+func AppendBindText(dst []byte, portal, statement string, params ...string) []byte {
+	dst, at := Begin(dst, TypeBind)
+	dst = appendText(appendText(dst, portal), statement)
+	dst = binary.BigEndian.AppendUint16(dst, 0)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(params)))
+	for _, p := range params {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(p)))
+		dst = append(dst, p...)
+	}
+	return Finish(binary.BigEndian.AppendUint16(dst, 0), at)
+}
+
+// AppendExecute appends an Execute; maxRows is 0 for all.
+func AppendExecute(dst []byte, portal string, maxRows uint32) []byte {
+	dst, at := Begin(dst, TypeExecute)
+	return Finish(binary.BigEndian.AppendUint32(appendText(dst, portal), maxRows), at)
+}

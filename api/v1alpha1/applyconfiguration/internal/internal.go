@@ -51,6 +51,9 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - commonName
           - user
+    - name: lookup
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.Lookup
     - name: method
       type:
         namedType: com.github.weir-dev.weir.api.v1alpha1.AuthMethod
@@ -368,6 +371,21 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.weir-dev.weir.api.v1alpha1.SecretReference
 - name: com.github.weir-dev.weir.api.v1alpha1.ListenerTLSMode
   scalar: string
+- name: com.github.weir-dev.weir.api.v1alpha1.Lookup
+  map:
+    fields:
+    - name: cacheSeconds
+      type:
+        scalar: numeric
+    - name: database
+      type:
+        scalar: string
+    - name: query
+      type:
+        scalar: string
+    - name: userSecretRef
+      type:
+        namedType: com.github.weir-dev.weir.api.v1alpha1.SecretReference
 - name: com.github.weir-dev.weir.api.v1alpha1.Observation
   map:
     fields:

@@ -37,6 +37,9 @@ type AuthApplyConfiguration struct {
 	// stores it (SCRAM-SHA-256$...); several lines are several passwords that are valid, up to 4, the newest first.
 	// Pods follow its changes without a restart.
 	UsersSecretRef *SecretReferenceApplyConfiguration `json:"usersSecretRef,omitempty"`
+	// lookup finds the users that are not in the users' Secret with a query on the database. Unset means that there are
+	// no others.
+	Lookup *LookupApplyConfiguration `json:"lookup,omitempty"`
 	// certificateUsers are the users that the holders of certificates may come in as. Unset means that the common name
 	// of the certificate is the user.
 	CertificateUsers []CertificateUserApplyConfiguration `json:"certificateUsers,omitempty"`
@@ -66,6 +69,14 @@ func (b *AuthApplyConfiguration) WithMethod(value apiv1alpha1.AuthMethod) *AuthA
 // If called multiple times, the UsersSecretRef field is set to the value of the last call.
 func (b *AuthApplyConfiguration) WithUsersSecretRef(value *SecretReferenceApplyConfiguration) *AuthApplyConfiguration {
 	b.UsersSecretRef = value
+	return b
+}
+
+// WithLookup sets the Lookup field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Lookup field is set to the value of the last call.
+func (b *AuthApplyConfiguration) WithLookup(value *LookupApplyConfiguration) *AuthApplyConfiguration {
+	b.Lookup = value
 	return b
 }
 
