@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/weir-dev/weir/pooler/config"
 	"github.com/weir-dev/weir/pooler/podapi"
@@ -23,8 +24,35 @@ type Engine interface {
 	Probe(ctx context.Context) error
 	// Stats is one consistent snapshot.
 	Stats() Stats
+	// Detail is what takes a look at every client: for metrics.
+	Detail() Detail
 	// ResetPeaks begins a new span for the peaks in Stats.
 	ResetPeaks()
+}
+
+// Detail is what an Engine knows beside its Stats.
+type Detail struct {
+	Pairs    []Pair         // in the order in which they were first served
+	Pins     map[string]Pin // by reason, those that there are
+	Consoles int32          // clients at the console
+}
+
+// Pair is what was measured for one user of one database since the Engine was made.
+type Pair struct {
+	Database, User                 string
+	Wait, Dial, Query, Transaction Histogram
+}
+
+// Histogram is a podapi.Histogram with the sum of what was measured, in seconds.
+type Histogram struct {
+	podapi.Histogram
+	Sum float64
+}
+
+// Pin is the clients that keep a server connection for one reason.
+type Pin struct {
+	Clients int32
+	Oldest  time.Duration
 }
 
 // Stats is what an Engine does now, and what it has counted since it was made.

@@ -102,6 +102,8 @@ func (e *fakeEngine) Stats() Stats {
 	return e.stats
 }
 
+func (e *fakeEngine) Detail() Detail { return Detail{} }
+
 func (e *fakeEngine) ResetPeaks() {
 	e.set(func(s *Stats) { s.PeakLent, s.PeakWaiting = s.Lent, s.Waiting })
 }

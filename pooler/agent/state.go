@@ -49,8 +49,9 @@ type Snapshot struct {
 
 // DestinationStats is one destination of a Snapshot.
 type DestinationStats struct {
-	Name  string
-	Stats Stats
+	Name   string
+	Stats  Stats
+	Detail Detail
 }
 
 // Snapshot is what the pod does and has done.
@@ -62,7 +63,11 @@ func (a *Agent) Snapshot() Snapshot {
 		s.Generation = c.Generation
 	}
 	for _, d := range a.reported() {
-		s.Destinations = append(s.Destinations, DestinationStats{Name: d.name, Stats: a.stats(d)})
+		one := DestinationStats{Name: d.name, Stats: a.stats(d)}
+		if d.engine != nil {
+			one.Detail = d.engine.Detail()
+		}
+		s.Destinations = append(s.Destinations, one)
 	}
 	return s
 }

@@ -109,7 +109,8 @@ var numbers = []number{
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, ledger, generation, ready, draining, problems, connections, pins, timeouts, reachable, wait} {
+	for _, d := range []*prometheus.Desc{buildInfo, ledger, generation, ready, draining, problems, connections, pins, timeouts, reachable, wait,
+		pinned, pinAge, consoles, pairWait, pairDial, pairQuery, pairTransaction} {
 		out <- d
 	}
 	for _, n := range numbers {
@@ -126,8 +127,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	send(buildInfo, prometheus.GaugeValue, 1, c.version, runtime.Version())
 	send(ledger, prometheus.GaugeValue, float64(s.Ledger))
 	send(generation, prometheus.GaugeValue, float64(s.Generation))
-	send(ready, prometheus.GaugeValue, flag(s.Ready))
-	send(draining, prometheus.GaugeValue, flag(s.Draining))
+	send(ready, prometheus.GaugeValue, oneIf(s.Ready))
+	send(draining, prometheus.GaugeValue, oneIf(s.Draining))
 	for labels, n := range countProblems(s.Problems) {
 		send(problems, prometheus.GaugeValue, float64(n), labels[0], labels[1])
 	}
@@ -148,24 +149,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			send(pins, prometheus.CounterValue, float64(n), name, reason)
 		}
 		if stats.Reachable == "True" || stats.Reachable == "False" {
-			send(reachable, prometheus.GaugeValue, flag(stats.Reachable == "True"), name)
+			send(reachable, prometheus.GaugeValue, oneIf(stats.Reachable == "True"), name)
 		}
 		if len(stats.Wait.Counts) > 0 {
-			out <- histogram(name, stats)
+			out <- histogram(wait, agent.Histogram{Histogram: stats.Wait, Sum: stats.WaitSum}, every, name)
 		}
+		c.collectDetail(out, name, &s.Destinations[i].Detail)
 	}
-}
-
-// histogram is the waits of a destination as Prometheus counts them: each bucket includes those below it.
-func histogram(name string, s *agent.Stats) prometheus.Metric {
-	buckets, total := map[float64]uint64{}, uint64(0)
-	for i, n := range s.Wait.Counts {
-		total += uint64(n)
-		if i < len(s.Wait.BoundsMicroseconds) {
-			buckets[float64(s.Wait.BoundsMicroseconds[i])/1e6] = total
-		}
-	}
-	return prometheus.MustNewConstHistogram(wait, total, s.WaitSum, buckets, name)
 }
 
 func countProblems(all []podapi.Problem) map[[2]string]int {
@@ -176,7 +166,7 @@ func countProblems(all []podapi.Problem) map[[2]string]int {
 	return counts
 }
 
-func flag(is bool) float64 {
+func oneIf(is bool) float64 {
 	if is {
 		return 1
 	}

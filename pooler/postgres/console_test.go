@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/weir-dev/weir/pooler/postgres"
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
+	"github.com/weir-dev/weir/pooler/postgres/session"
 )
 
 // withConsole lets app command the console and other read it.
@@ -414,4 +416,51 @@ func atoi(t testing.TB, s string) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+func TestTimesAndPinsAreMeasuredByDatabaseAndUser(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	cfg.Limits.MaxOpen = 1
+	f := serve(t, db, cfg)
+	a, b := f.connect(), f.connect()
+	exec(t, a, "BEGIN")
+	exec(t, a, "SELECT pg_sleep(0.02)")
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.Exec(context.Background(), "SELECT 1")
+		done <- err
+	}()
+	eventually(t, "the other client waits", func() bool { return f.Stats().Waiting == 1 })
+	exec(t, a, "COMMIT")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	exec(t, a, "LISTEN news")
+	d := f.Detail()
+	if len(d.Pairs) != 1 || d.Pairs[0].Pair != (postgres.Pair{Database: "app", User: "app"}) {
+		t.Fatalf("pairs are %+v", d.Pairs)
+	}
+	p := d.Pairs[0]
+	for name, h := range map[string]struct {
+		postgres.Histogram
+		count uint64
+		least time.Duration
+	}{
+		"dials":        {p.Dial, 1, time.Microsecond},
+		"waits":        {p.Wait, 3, time.Microsecond}, // two were served at once
+		"queries":      {p.Query, 3, 20 * time.Millisecond},
+		"transactions": {p.Transaction, 1, 20 * time.Millisecond},
+	} {
+		count := uint64(0)
+		for _, n := range h.Counts {
+			count += n
+		}
+		if count != h.count || h.Sum < h.least {
+			t.Errorf("%s: %d, %v in all", name, count, h.Sum)
+		}
+	}
+	if pins := d.Pins[session.Listen]; pins.Clients != 1 || pins.Oldest <= 0 || len(d.Pins) != 1 {
+		t.Errorf("pins are %+v", d.Pins)
+	}
 }

@@ -30,7 +30,8 @@ func (k key) pair() Pair { return Pair{k.database, k.user} }
 
 // traffic counts what passes for one Pair. It only rises.
 type traffic struct {
-	pair Pair
+	pair  Pair
+	order int // in which pairs came
 
 	logins, assigned, waited     atomic.Uint64 // waited: of assigned, those after a wait
 	queries, transactions, begun atomic.Uint64
@@ -50,7 +51,7 @@ type traffics struct {
 
 func (t *traffics) init() {
 	t.all = make(map[Pair]*traffic)
-	t.other.pair = Pair{Other, Other}
+	t.other.pair, t.other.order = Pair{Other, Other}, maxPairs
 }
 
 // of returns the counts of a pair that the server is known to have.
@@ -62,7 +63,7 @@ func (t *traffics) of(p Pair) *traffic {
 		return &t.other
 	}
 	if known == nil {
-		known = &traffic{pair: p}
+		known = &traffic{pair: p, order: len(t.all)}
 		t.all[p] = known
 	}
 	return known

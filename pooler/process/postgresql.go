@@ -54,6 +54,24 @@ var stopPolicies = map[postgres.StopPolicy]string{
 	postgres.StopHoldAndDrain: podapi.StopPolicyHoldAndDrain,
 }
 
+func (e postgreSQL) Detail() agent.Detail {
+	d := e.Engine.Detail()
+	out := agent.Detail{Pins: make(map[string]agent.Pin, len(d.Pins)), Consoles: int32(d.Consoles)}
+	measured := func(h postgres.Histogram) agent.Histogram {
+		return agent.Histogram{Histogram: histogram(h), Sum: h.Sum.Seconds()}
+	}
+	for _, p := range d.Pairs {
+		out.Pairs = append(out.Pairs, agent.Pair{
+			Database: p.Database, User: p.User,
+			Wait: measured(p.Wait), Dial: measured(p.Dial), Query: measured(p.Query), Transaction: measured(p.Transaction),
+		})
+	}
+	for reason, p := range d.Pins {
+		out.Pins[reason.String()] = agent.Pin{Clients: int32(p.Clients), Oldest: p.Oldest}
+	}
+	return out
+}
+
 func counters(c postgres.Counters) agent.Counters {
 	timeouts := make(map[string]uint64, len(c.Timeouts))
 	for which, n := range c.Timeouts {
