@@ -31,7 +31,7 @@ All of it holds for this destination in this pod, until it ends.`
 	averageOf = "avg_server_assignment_count avg_xact_count avg_query_count avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time avg_client_parse_count avg_server_parse_count avg_bind_count"
 	links     = "type user database replication state addr port local_addr local_port connect_time request_time wait wait_us close_needed "
 	linked    = "ptr link remote_pid tls application_name prepared_statements id"
-	buffers   = "recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail send_avail "
+	buffers   = " recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail send_avail"
 )
 
 // view is a table and where its rows come from.
@@ -60,8 +60,8 @@ var views = map[string]view{
 	"TOTALS":         {columns("sN", "name value"), (*Console).sums},
 	"CLIENTS":        {columns("ssssssisiTTiiississii", links+linked), (*Console).clients},
 	"SERVERS":        {columns("ssssssisiTTiiississii", links+linked), (*Console).servers},
-	"SOCKETS":        {columns("ssssssisiTTiiiiiiiiiississii", links+buffers+linked), (*Console).sockets},
-	"ACTIVE_SOCKETS": {columns("ssssssisiTTiiiiiiiiiississii", links+buffers+linked), (*Console).sockets},
+	"SOCKETS":        {columns("ssssssisiTTiiississiiiiiiiii", links+linked+buffers), (*Console).sockets},
+	"ACTIVE_SOCKETS": {columns("ssssssisiTTiiississiiiiiiiii", links+linked+buffers), (*Console).sockets},
 	"MEM":            {columns("siiii", "name size used free memtotal"), (*Console).memory},
 	"PEERS":          {columns("isii", "peer_id host port pool_size"), none},
 	"PEER_POOLS":     {columns("iiiii", "peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login"), none},

@@ -142,10 +142,10 @@ func (c *Console) servers() (rows []row) {
 func (c *Console) sockets() (rows []row) {
 	kept := row{0, 0, 0, 0, 0, 0, 0}
 	for _, cl := range c.source.Clients() {
-		rows = append(rows, slices.Concat(cl.head(), kept, cl.tail('C')))
+		rows = append(rows, slices.Concat(cl.head(), cl.tail('C'), kept))
 	}
 	for _, s := range c.source.Servers() {
-		rows = append(rows, slices.Concat(s.head(), kept, s.tail('S')))
+		rows = append(rows, slices.Concat(s.head(), s.tail('S'), kept))
 	}
 	return rows
 }
