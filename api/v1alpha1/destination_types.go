@@ -248,8 +248,8 @@ const (
 // PostgreSQL is what only a PostgreSQL destination has.
 // +kubebuilder:validation:XValidation:rule="!has(self.console) || !has(self.databases) || self.databases.all(d, !(d.name in ['weir', 'pgbouncer']))",message="databases must not be named weir or pgbouncer when there is a console, which has these names"
 type PostgreSQL struct {
-	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends, or
-	// Session, until it leaves.
+	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends; Session,
+	// until it leaves; or Statement, as Transaction, but transactions of more than one message are refused.
 	// +optional
 	// +default="Transaction"
 	PoolMode PoolMode `json:"poolMode,omitempty"`
@@ -307,13 +307,14 @@ type Console struct {
 }
 
 // PoolMode says for how long a client keeps a server connection.
-// +kubebuilder:validation:Enum=Transaction;Session
+// +kubebuilder:validation:Enum=Transaction;Session;Statement
 type PoolMode string
 
 // Pool modes.
 const (
 	PoolModeTransaction PoolMode = "Transaction"
 	PoolModeSession     PoolMode = "Session"
+	PoolModeStatement   PoolMode = "Statement"
 )
 
 // TargetSession says which of several servers will do.

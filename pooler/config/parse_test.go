@@ -82,7 +82,7 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`destinations[0].protocol: must be PostgreSQL, is "Gopher"`:                                         first(func(d *podapi.Destination) { d.Protocol = "Gopher" }),
 		`destinations[0].postgresql: is missing: a destination of protocol PostgreSQL needs it`:             first(func(d *podapi.Destination) { d.PostgreSQL = nil }),
 		`destinations[0].postgresql.maxPreparedStatements: must be between 0 and 1048576, is -1`:            first(func(d *podapi.Destination) { d.PostgreSQL.MaxPreparedStatements = new(int32(-1)) }),
-		`destinations[0].postgresql.poolMode: must be Transaction or Session, is ""`:                        first(func(d *podapi.Destination) { d.PostgreSQL.PoolMode = "" }),
+		`destinations[0].postgresql.poolMode: must be Transaction or Session or Statement, is ""`:           first(func(d *podapi.Destination) { d.PostgreSQL.PoolMode = "" }),
 		`destinations[0].postgresql.targetSession: must be Any or ReadWrite or ReadOnly, is "primary"`:      first(func(d *podapi.Destination) { d.PostgreSQL.TargetSession = "primary" }),
 		`destinations[0].postgresql.auth.usersSecret: must be the name of a Secret, is ".."`:                first(func(d *podapi.Destination) { d.PostgreSQL.Auth.UsersSecret = ".." }),
 		`destinations[0].postgresql.auth.serverUserSecret: must be the name of a Secret, is "."`:            first(func(d *podapi.Destination) { d.PostgreSQL.Auth.ServerUserSecret = "." }),

@@ -245,6 +245,7 @@ func preparedStatements(p *podapi.PostgreSQL) int {
 var poolModes = map[string]postgres.PoolMode{
 	podapi.PoolModeTransaction: postgres.Transaction,
 	podapi.PoolModeSession:     postgres.Session,
+	podapi.PoolModeStatement:   postgres.Statement,
 }
 
 var stopPolicies = map[string]postgres.StopPolicy{

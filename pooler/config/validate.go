@@ -143,8 +143,10 @@ func (k *checker) protocol(field string, d podapi.Destination) {
 		return
 	}
 	p := d.PostgreSQL
-	if p.PoolMode != podapi.PoolModeTransaction && p.PoolMode != podapi.PoolModeSession {
-		k.unknown(field+".poolMode", p.PoolMode, podapi.PoolModeTransaction, podapi.PoolModeSession)
+	switch p.PoolMode {
+	case podapi.PoolModeTransaction, podapi.PoolModeSession, podapi.PoolModeStatement:
+	default:
+		k.unknown(field+".poolMode", p.PoolMode, podapi.PoolModeTransaction, podapi.PoolModeSession, podapi.PoolModeStatement)
 	}
 	switch p.TargetSession {
 	case "", podapi.TargetSessionAny, podapi.TargetSessionReadWrite, podapi.TargetSessionReadOnly:

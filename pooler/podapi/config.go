@@ -31,6 +31,7 @@ const ProtocolPostgreSQL = "PostgreSQL"
 const (
 	PoolModeTransaction = "Transaction"
 	PoolModeSession     = "Session"
+	PoolModeStatement   = "Statement"
 )
 
 // Stop policies of a destination (Destination.StopPolicy, DestinationState.StopPolicy).

@@ -45,10 +45,12 @@ type client struct {
 	pinned      time.Time               // since when; zero: it is not
 	watched     stopwatch
 	vigil       vigil
+	replicates  bool // it has a walsender
 
 	batch    []byte        // what steps have told to send to the server, to go out at once
 	progress chan struct{} // has a token when the machine, which waits, may get on
 	drained  atomic.Bool   // it is let go when its transaction ends
+	parted   atomic.Bool   // it is gone: what its server still says is for nobody
 }
 
 var errTerminated = errors.New("the client has said goodbye")
@@ -217,6 +219,9 @@ func (cl *client) wake() {
 
 // write writes to the client; out is locked.
 func (cl *client) write(b []byte) error {
+	if cl.parted.Load() {
+		return nil
+	}
 	n, err := cl.net.Write(b)
 	cl.traffic.sent.Add(uint64(n))
 	return err
@@ -245,12 +250,16 @@ func (cl *client) deliver(c *conn, in []byte) (used int, ok, mine bool) {
 	}
 	do := cl.machine.Delivered()
 	ended := cl.detached(do)
+	farewell := cl.machine.Farewell()
 	cl.count()
 	cl.wake()
 	cl.mu.Unlock()
 	cl.out.Unlock()
 	if ended != nil {
 		ended.end(do)
+	}
+	if farewell != nil {
+		cl.hangUp(farewell, nil)
 	}
 	cl.letGo()
 	return used, ok, true
@@ -314,6 +323,10 @@ func (cl *client) detached(do session.Action) *conn {
 func (cl *client) leave(polite bool) {
 	cl.mu.Lock()
 	cl.closing = true
+	if !polite && cl.part() {
+		cl.mu.Unlock()
+		return
+	}
 	busy := cl.machine.Busy()
 	do := cl.machine.Leave(polite)
 	c := cl.detached(do)
@@ -376,7 +389,7 @@ func (cl *client) hangUp(message []byte, only func() bool) {
 	cl.net.SetWriteDeadline(time.Now().Add(linger)) // for who is writing now, too
 	cl.out.Lock()
 	if len(message) > 0 {
-		_ = cl.write(message) // who is gone need not be told
+		_, _ = cl.net.Write(message) // who is gone need not be told
 	}
 	closeWrite(cl.net)
 	cl.out.Unlock()

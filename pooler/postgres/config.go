@@ -12,6 +12,7 @@ type PoolMode int
 const (
 	Transaction PoolMode = iota // until ReadyForQuery says idle
 	Session                     // until the client leaves
+	Statement                   // as Transaction, and no transaction is longer than a message, or the messages up to a Sync
 )
 
 // Config says how one PostgreSQL destination is served. It can be replaced while the Engine runs, see Engine.Apply.

@@ -32,7 +32,10 @@
 //   - Cancel keys are of this process, 4 bytes in protocol 3.0 and 32 in 3.2, and begin with 2 bytes that say which pod it is
 //     (a digest of its UID). What is left to guess, with the process ID, is 47 bits or more. A pod that gets a request for another
 //     passes it on, marked so that it goes no further, at a bounded rate.
-//   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled.
+//   - A client that says goodbye has what it asked for finished, as PostgreSQL does; one that vanishes has it cancelled,
+//     again and again until the server has nothing left to do for it. Then the connection is kept; it is closed if that takes 10 s,
+//     and at once in the middle of a message or of a COPY from the client.
+//   - A walsender is its client's own, from login to end.
 //   - Endpoints are tried in order, those that have failed last. A preferred one that answers again is tried with the place of
 //     a connection that is given up, so that the limit holds; then the others are retired. A server's role is looked at when
 //     logging in (in_hot_standby, default_transaction_read_only; older servers are asked), when it reports another, and

@@ -255,7 +255,11 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	if s.atConsole(startup) {
 		return en.enterConsole(out)
 	}
+	en.replicates = startup.Replication != login.NoReplication
 	database, ok := s.database(startup.Database)
+	if startup.Replication == login.PhysicalReplication {
+		database, ok = startup.Database, true // of no meaning
+	}
 	if !ok {
 		return en.login.Fail(wire.Fatal(wire.CodeUndefinedDatabase, "database \""+startup.Database+"\" does not exist"), out)
 	}
@@ -263,7 +267,7 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 		return en.login.Fail(wire.Fatal(wire.CodeNotInPrerequisiteState,
 			"database \""+startup.Database+"\" is not currently accepting connections"), out)
 	}
-	en.key = key{database: database, user: startup.User, params: canonical(startup.Params)}
+	en.key = key{database: database, user: startup.User, params: canonical(append(startup.Params, replication(startup.Replication)...))}
 	if s.ServerUser != nil {
 		en.key.user = s.ServerUser.User
 	} else if !en.canLogIn() {
@@ -278,9 +282,9 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	if startup.Version >= wire.Version32 {
 		secret = 32
 	}
-	mode := session.Transaction
-	if s.PoolMode == Session {
-		mode = session.Lasting
+	mode := s.sessionMode()
+	if en.replicates {
+		mode = session.Once
 	}
 	en.mu.Lock()
 	en.asked, en.traffic = startup, e.traffic.of(en.key.pair())

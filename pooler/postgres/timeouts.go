@@ -142,7 +142,7 @@ func (e *Engine) enforceTimeouts() {
 // enforce ends what takes the client too long.
 func (cl *client) enforce(t Timeouts, now time.Time) {
 	cl.mu.Lock()
-	if !cl.established || cl.console != nil || cl.closing || cl.wait != nil {
+	if !cl.established || cl.console != nil || cl.closing || cl.wait != nil || cl.replicates {
 		cl.vigil.begun = false
 		cl.mu.Unlock()
 		return

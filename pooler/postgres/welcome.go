@@ -53,7 +53,7 @@ func (w *welcomes) keep(servers *pool.Set[key, *conn]) {
 
 // welcome returns what the server reports to the logins of a client's key. If that is not known it opens a connection.
 func (e *Engine) welcome(cl *client) ([]wire.Param, error) {
-	if params, ok := e.welcomes.get(cl.key); ok {
+	if params, ok := e.welcomes.get(cl.key); ok && !cl.replicates { // who has no right to is told so at the login
 		return params, nil
 	}
 	deadline := time.Time{}

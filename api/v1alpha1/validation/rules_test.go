@@ -91,6 +91,7 @@ var _ = DescribeTable("is accepted:", func(ctx SpecContext, f change) {
 	Entry("a limit that moves by itself", limits(v1alpha1.Limits{MaxOpen: 10, Autoscale: &v1alpha1.Autoscale{MinOpen: 10, TargetUtilizationPercent: 50, StabilizationSeconds: 60}})),
 	Entry("a destination on hold", on(func(d *v1alpha1.Destination) { d.StopPolicy = v1alpha1.StopPolicyHoldAndDrain })),
 	Entry("an IPv6 endpoint", on(func(d *v1alpha1.Destination) { d.Endpoints[0].Host = "2001:db8::1" })),
+	Entry("statement mode", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = v1alpha1.PoolModeStatement })),
 	Entry("a primary among several endpoints", on(func(d *v1alpha1.Destination) {
 		d.Endpoints = append(d.Endpoints, v1alpha1.Endpoint{Host: "other"})
 		d.PostgreSQL.TargetSession = v1alpha1.TargetSessionReadWrite
@@ -198,7 +199,7 @@ var _ = DescribeTable("is refused, and told why:", func(ctx SpecContext, f chang
 	Entry("a stop policy that is not there", on(func(d *v1alpha1.Destination) { d.StopPolicy = "Pause" }), "stopPolicy"),
 	Entry("a target session that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.TargetSession = "Primary" }), "targetSession"),
 	Entry("a negative number of prepared statements", on(func(d *v1alpha1.Destination) { d.PostgreSQL.MaxPreparedStatements = new(int32(-1)) }), "maxPreparedStatements"),
-	Entry("a pool mode that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = "Statement" }), "poolMode"),
+	Entry("a pool mode that is not there", on(func(d *v1alpha1.Destination) { d.PostgreSQL.PoolMode = "Query" }), "poolMode"),
 	Entry("a database named like the console", on(func(d *v1alpha1.Destination) {
 		d.PostgreSQL.Databases = []v1alpha1.Database{{Name: "pgbouncer"}}
 		d.PostgreSQL.Console = v1alpha1.Console{AdminUsers: []string{"dba"}}

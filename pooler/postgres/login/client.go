@@ -58,9 +58,23 @@ type Startup struct {
 	// Params are the other parameters in their order, "options" included, without
 	// "replication" and the protocol's own (_pq_.).
 	Params []wire.Param
+	// Replication says whether the client asks for a walsender.
+	Replication Replication
 	// Version is the version agreed on: what the client asked for, at most 3.2.
 	Version wire.Version
 }
+
+// Replication is the kind of walsender that a client asks for.
+type Replication uint8
+
+const (
+	// NoReplication is an ordinary connection.
+	NoReplication Replication = iota
+	// PhysicalReplication runs no SQL; the database is of no meaning.
+	PhysicalReplication
+	// LogicalReplication is about one database.
+	LogicalReplication
+)
 
 // Client logs a client in. It is not safe for concurrent use.
 type Client struct {

@@ -149,11 +149,9 @@ func (c *Client) admissible(replication string) (wire.Report, bool) {
 		report.Hint = "Connect with sslcert and sslkey."
 		return report, false
 	}
-	switch wantsReplication(replication) {
-	case "yes":
-		return wire.Fatal(wire.CodeFeatureNotSupported,
-			"replication connections are not pooled; connect to the database itself"), false
-	case "invalid":
+	if kind, ok := parseReplication(replication); ok {
+		c.startup.Replication = kind
+	} else {
 		report := wire.Fatal(wire.CodeInvalidParameterValue,
 			fmt.Sprintf("invalid value for parameter \"replication\": \"%s\"", replication))
 		report.Hint = `Valid values are: "false", 0, "true", 1, "database".`
@@ -162,18 +160,20 @@ func (c *Client) admissible(replication string) (wire.Report, bool) {
 	return wire.Report{}, true
 }
 
-// wantsReplication reads a value as PostgreSQL does: a boolean, which may be
+// parseReplication reads a value as PostgreSQL does: a boolean, which may be
 // shortened, or "database".
-func wantsReplication(value string) string {
+func parseReplication(value string) (_ Replication, ok bool) {
 	lower := strings.ToLower(value)
 	means := func(word string, least int) bool {
 		return len(lower) >= least && strings.HasPrefix(word, lower)
 	}
 	switch {
 	case value == "", means("false", 1), means("no", 1), means("off", 2), lower == "0":
-		return "no"
-	case value == "database", means("true", 1), means("yes", 1), lower == "on", lower == "1":
-		return "yes"
+		return NoReplication, true
+	case value == "database":
+		return LogicalReplication, true
+	case means("true", 1), means("yes", 1), lower == "on", lower == "1":
+		return PhysicalReplication, true
 	}
-	return "invalid"
+	return NoReplication, false
 }

@@ -112,12 +112,6 @@ func TestStartup(t *testing.T) {
 			out: fatalWith("28000", "this pool accepts encrypted connections only", "", "Connect with sslmode=require or stronger."), action: Close},
 		"plain text is accepted where TLS is optional": {
 			config: ClientConfig{TLS: TLSOptional}, in: startup(wire.Version30, "user=u"), action: LookUpUser},
-		"a replication connection is refused and told where to go": {
-			in:  startup(wire.Version30, "user=u", "replication=database"),
-			out: fatal("0A000", "replication connections are not pooled; connect to the database itself"), action: Close},
-		"replication in any spelling of true is refused": {
-			in:  startup(wire.Version30, "user=u", "replication=TR"),
-			out: fatal("0A000", "replication connections are not pooled; connect to the database itself"), action: Close},
 		"replication=off is an ordinary connection": {
 			in: startup(wire.Version30, "user=u", "replication=off"), action: LookUpUser},
 		"a replication value of no meaning is refused": {
@@ -409,6 +403,23 @@ func TestAWaitingMachineRepeatsItsActionAndTakesNothing(t *testing.T) {
 		}
 		if used, out, action := m.Receive(more, nil); used != 0 || len(out) != 0 || action != want {
 			t.Errorf("%v: used %d, sent %q, %v", want, used, out, action)
+		}
+	}
+}
+
+func TestWhatReplicationMeans(t *testing.T) {
+	for value, want := range map[string]Replication{
+		"": NoReplication, "false": NoReplication, "off": NoReplication, "0": NoReplication,
+		"true": PhysicalReplication, "TR": PhysicalReplication, "yes": PhysicalReplication, "on": PhysicalReplication, "1": PhysicalReplication,
+		"database": LogicalReplication,
+	} {
+		if got, ok := parseReplication(value); got != want || !ok {
+			t.Errorf("replication=%s is %d (%v), want %d", value, got, ok, want)
+		}
+	}
+	for _, value := range []string{"maybe", "DATABASE", "o", "2"} {
+		if _, ok := parseReplication(value); ok {
+			t.Errorf("replication=%s means something", value)
 		}
 	}
 }

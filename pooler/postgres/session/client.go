@@ -172,6 +172,9 @@ func (s *Session) judge(p wire.Piece) verdict {
 	if p.Type == wire.TypeTerminate {
 		return leave
 	}
+	if s.refusesBlock(p) {
+		return s.refuseBlock()
+	}
 	if s.server == nil {
 		return s.judgeDetached(p)
 	}
@@ -331,7 +334,7 @@ func (s *Session) owe(e entry) verdict {
 // push enters e into the ledger.
 func (s *Session) push(e entry) {
 	switch e.kind {
-	case parsing, bind, describe, execute, closing, refusedNames, refusedMany, refusedText:
+	case parsing, bind, describe, execute, closing, refusedNames, refusedMany, refusedText, refusedBlock:
 		s.unsynced = true
 	}
 	if !s.uncertain {

@@ -17,6 +17,7 @@ const (
 	refusedNames      // ErrorResponse, which is replaced: statements with names are switched off
 	refusedMany       // ErrorResponse, which is replaced: the session has too many of them
 	refusedText       // ErrorResponse, which is replaced: this process keeps too much text
+	refusedBlock      // ErrorResponse, which is replaced: BEGIN in statement mode
 	replay            // everything up to ReadyForQuery: settings that the session cannot do without
 	replayName        // the same: only the application's name
 )

@@ -23,6 +23,19 @@ var (
 		Message:  "too much text of prepared statements in this pooler",
 		Hint:     "All sessions of a destination together may have 256 MiB in each pod. Close statements that are not used any more.",
 	})
+	blockRefused = wire.AppendErrorResponse(nil, wire.Report{
+		Severity: wire.SeverityError,
+		Code:     wire.CodeFeatureNotSupported,
+		Message:  textBlock,
+		Hint:     hintBlock,
+	})
+	blockFatal = wire.AppendErrorResponse(nil, wire.Report{
+		Severity: wire.SeverityFatal,
+		Code:     wire.CodeFeatureNotSupported,
+		Message:  textBlock,
+		Detail:   "It was rolled back.",
+		Hint:     hintBlock,
+	})
 	timedOut = wire.AppendErrorResponse(nil, wire.Report{
 		Severity: wire.SeverityError, Code: wire.CodeQueryCanceled, Message: "canceling statement due to statement timeout",
 	})
@@ -30,6 +43,11 @@ var (
 
 	// doomed makes the server fail in place of a refused message. Its log shows the name.
 	doomed = wire.AppendDescribe(nil, wire.TargetStatement, "refused by the pooler")
+)
+
+const (
+	textBlock = "transaction blocks are not allowed in statement mode"
+	hintBlock = "Send the statements of a transaction in one message, or set the destination's poolMode to Transaction."
 )
 
 // protocolError returns the step that ends a session whose client broke the protocol.

@@ -120,7 +120,7 @@ func (e entry) replays() bool { return e.kind == replay || e.kind == replayName 
 // rewords says whether the client is told another error than the server's.
 func (s *Session) rewords(e entry, body []byte) bool {
 	switch e.kind {
-	case refusedNames, refusedMany, refusedText, replay, replayName:
+	case refusedNames, refusedMany, refusedText, refusedBlock, replay, replayName:
 		return true
 	}
 	return s.expired && isCanceled(body) || leaks(e, body)
@@ -206,6 +206,8 @@ func (s *Session) reword(e entry, p wire.Piece) []byte {
 		reply = manyRefused
 	case e.kind == refusedText:
 		reply = textRefused
+	case e.kind == refusedBlock:
+		reply = blockRefused
 	default:
 		reply = s.rename(e, p)
 	}
@@ -243,6 +245,7 @@ func (s *Session) ready(status byte) {
 	s.expired = false
 	s.pulse.Statement++
 	e := s.owed.first()
+	s.inBlock = s.inBlock || s.single && status != wire.StatusIdle
 	if status == wire.StatusIdle && !e.replays() {
 		s.counts.Transactions++
 		s.pulse.Transaction++

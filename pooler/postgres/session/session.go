@@ -11,6 +11,8 @@ type Mode uint8
 const (
 	Transaction Mode = iota // until it is idle
 	Lasting                 // until the client leaves
+	Statement               // as Transaction, and no transaction is longer than a message, or the messages up to a Sync
+	Once                    // as Lasting, and then it is closed: a walsender cannot be cleaned
 )
 
 // Counts are messages passed on, and what was made of them.
@@ -44,7 +46,7 @@ type Session struct {
 	scratch []byte // what is made up for the server
 	refusal []byte // answers the statement that the client is at
 
-	mode    Mode
+	mode    Mode // Transaction or Lasting
 	pinned  Reason
 	status  byte // of the attached server's last ReadyForQuery
 	segment uint32
@@ -78,11 +80,20 @@ type Session struct {
 	tainted    bool // somebody else's state is on the connection
 	died       bool // the server has said that it closes the connection
 	expired    bool // the running statement is cancelled because its time is up
+	single     bool // the mode is Statement
+	inBlock    bool // and the server is in a transaction block
+	once       bool // the mode is Once
 }
 
 // New returns a session whose client has logged in and has chosen settings, as the server reports them.
 func New(mode Mode, statements *Statements, chosen []wire.Param) Session {
 	s := Session{mode: mode, statements: statements, client: wire.Scanner{Rules: clientRules}}
+	switch mode {
+	case Statement:
+		s.mode, s.single = Transaction, true
+	case Once:
+		s.mode, s.once = Lasting, true
+	}
 	for _, p := range chosen {
 		s.own = s.own.with(p.Name, p.Value)
 	}
@@ -174,6 +185,8 @@ func (s *Session) Leave(polite bool) Action {
 		return s.detach(Discard)
 	case s.quiet():
 		return s.settle()
+	case s.once: // it may stream for ever
+		return s.detach(Discard)
 	case polite && !s.unsynced && !s.ignoring && !s.copying:
 		return Continue
 	}
@@ -218,7 +231,7 @@ func (s *Session) settle() Action {
 // finish detaches a server connection that is owed nothing.
 func (s *Session) finish() Action {
 	switch {
-	case s.uncertain || s.tainted || s.died:
+	case s.uncertain || s.tainted || s.died || s.once:
 		return s.detach(Discard)
 	case s.mode == Lasting || s.pinned != NotPinned:
 		s.server.cleanup = discardAll

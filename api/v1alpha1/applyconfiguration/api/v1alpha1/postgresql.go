@@ -27,8 +27,8 @@ import (
 //
 // PostgreSQL is what only a PostgreSQL destination has.
 type PostgreSQLApplyConfiguration struct {
-	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends, or
-	// Session, until it leaves.
+	// poolMode says for how long a client keeps a server connection: Transaction, until its transaction ends; Session,
+	// until it leaves; or Statement, as Transaction, but transactions of more than one message are refused.
 	PoolMode *apiv1alpha1.PoolMode `json:"poolMode,omitempty"`
 	// maxPreparedStatements is how many prepared statements are kept on each server connection in transaction mode; those
 	// that were not used for longest are closed. 0 refuses statements with names. Unset means 200.
