@@ -15,6 +15,7 @@ import (
 // What load's run and watch print.
 type runStats struct {
 	Transactions, LetGo, Connects, Errors int64
+	SlowestMilliseconds                   int64
 	Samples                               []string
 }
 

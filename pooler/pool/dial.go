@@ -127,8 +127,8 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	p.settle(e)
 }
 
-// dialFailed frees the place of e and arms one retry. If the error is final, clients that wait are told; if it
-// is a refusal, the ceiling falls.
+// dialFailed frees the place of e and arms one retry. If the error is final, clients that wait are told, unless connections
+// are there that they can have (those of before a password was changed, say); if it is a refusal, the ceiling falls.
 func (p *Pool[C]) dialFailed(e *entry[C], err error, final, refused bool) {
 	d, now := &p.dials, p.group.now
 	p.stat.DialFailed++
@@ -140,7 +140,7 @@ func (p *Pool[C]) dialFailed(e *entry[C], err error, final, refused bool) {
 	d.fails++
 	if final {
 		p.final = err
-		for w := p.queue.oldest(); w != nil; w = p.queue.oldest() {
+		for w := p.queue.oldest(); w != nil && p.held() == p.tally[dialing]; w = p.queue.oldest() {
 			p.stat.Refused++
 			p.fail(w, err)
 		}

@@ -211,7 +211,7 @@ func (m *model) dialFailed(final bool) {
 	m.dialing--
 	m.window, m.backoff = 1, true
 	m.final = m.final || final
-	if final {
+	if final && m.held() == m.dialing {
 		for _, w := range m.queue {
 			w.state = "final"
 		}

@@ -36,6 +36,26 @@ func TestAFinalErrorIsToldToAllWhoWait(t *testing.T) {
 	})
 }
 
+// A password that was changed at the server keeps no client from the connections that were opened before.
+func TestAFinalErrorIsNotToldToThoseWhoCanHaveAConnectionOfBefore(t *testing.T) {
+	denied := errors.New("password authentication failed")
+	bubbleWith(t, eternal(4), func(h *pool.Hooks[*conn]) {
+		h.Final = func(err error) bool { return errors.Is(err, denied) }
+	}, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
+		w.manual = true
+		before := ask(p.Acquire, 0)
+		w.endDial(nil)
+		mustServe(t, before)
+		waits := ask(p.Acquire, 0)
+		w.endDial(denied)
+		mustWait(t, waits)
+		before.lease.Release()
+		synctest.Wait()
+		mustServe(t, waits)
+		waits.lease.Release()
+	})
+}
+
 func TestEventsTellWhatHappened(t *testing.T) {
 	var events []pool.Event
 	gone := errors.New("gone")

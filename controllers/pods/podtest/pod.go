@@ -40,13 +40,19 @@ type Pod struct {
 	polls    int
 }
 
+// New makes a pod that serves nothing by itself, see Handler.
+func New(uid string) *Pod {
+	return &Pod{
+		UID: uid, open: map[string]int32{}, wanted: map[string]int32{}, changed: make(chan struct{}),
+		faults: map[string]podapi.Problem{}, stopped: make(chan struct{}),
+	}
+}
+
 // Start makes a pod that serves its control port at address of network until Stop. It lets in who shows a certificate
 // that the authorities in clientCA (PEM) signed.
 func Start(network *Network, uid, address, clientCA string) (*Pod, error) {
-	p := &Pod{
-		UID: uid, Address: address, network: network, clientCA: clientCA,
-		open: map[string]int32{}, wanted: map[string]int32{}, changed: make(chan struct{}), faults: map[string]podapi.Problem{},
-	}
+	p := New(uid)
+	p.Address, p.network, p.clientCA = address, network, clientCA
 	if err := p.masquerade(); err != nil {
 		return nil, err
 	}
@@ -74,14 +80,19 @@ func (p *Pod) serve() error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("PUT "+podapi.PathConfig, p.accept)
-	mux.HandleFunc("GET "+podapi.PathState, p.report)
 	p.stopped = make(chan struct{})
-	p.server = &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}
+	p.server = &http.Server{Handler: p.Handler(), ErrorLog: log.New(io.Discard, "", 0)}
 	go func(server *http.Server, listener net.Listener) { _ = server.Serve(listener) }(p.server, listener)
 	p.network.Route(p.Address, listener.Addr().String())
 	return nil
+}
+
+// Handler serves the pod's control port, to whoever comes.
+func (p *Pod) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT "+podapi.PathConfig, p.accept)
+	mux.HandleFunc("GET "+podapi.PathState, p.report)
+	return mux
 }
 
 // Stop ends the pod; its address becomes unreachable.

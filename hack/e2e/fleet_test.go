@@ -1,0 +1,226 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// What people do to a pool and its database while clients are at work. No client may notice, and PostgreSQL must never count
+// more than maxOpen.
+var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
+	const pool = "fleet-db"
+	var run runStats
+	var watched watchStats
+
+	dsn := fmt.Sprintf("postgres://app:%s@%s.%s.svc:5432/app?sslmode=disable", password, pool, namespace)
+	patch := func(operations string) {
+		GinkgoHelper()
+		must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-p", operations)
+	}
+	stopPolicy := func(policy string) string {
+		return fmt.Sprintf(`{"op":"add","path":"/spec/destinations/0/stopPolicy","value":%q}`, policy)
+	}
+	settled := func(replicas int) {
+		GinkgoHelper()
+		Eventually(func() []string { return podUIDs(pool) }, 4*time.Minute).Should(HaveLen(replicas))
+		Eventually(func() string { return field(pool, ".status.readyReplicas") }, 4*time.Minute).Should(Equal(strconv.Itoa(replicas)))
+		Eventually(func() string { return field(pool, ".status.connections.limit") }, 4*time.Minute).Should(Equal(strconv.Itoa(maxOpen)))
+	}
+	scale := func(replicas int) {
+		GinkgoHelper()
+		must("-n", namespace, "scale", "connectionpool", pool, fmt.Sprintf("--replicas=%d", replicas))
+		settled(replicas)
+	}
+	goesOn := func() {
+		GinkgoHelper()
+		Expect(stats("load", &run)).To(Succeed())
+		before := run.Transactions
+		Eventually(func() int64 { _ = stats("load", &run); return run.Transactions }, "1m").Should(BeNumerically(">", before+500))
+	}
+	// Each spec has a load and a watch of its own, and its own count.
+	BeforeEach(func() {
+		apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
+		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
+		must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+		goesOn()
+	})
+	AfterEach(func() {
+		defer must("-n", namespace, "delete", "pod", "load", "watch", "--timeout=60s")
+		Expect(stats("load", &run)).To(Succeed())
+		Expect(run.Errors).To(BeZero(), "%v", run.Samples)
+		Expect(stats("watch", &watched)).To(Succeed())
+		Expect(watched.Most).To(And(BeNumerically("<=", maxOpen), BeNumerically(">", 0)), "connections that PostgreSQL counted at once")
+		AddReportEntry("counted", fmt.Sprintf("%d transactions, %d connections let go, slowest %d ms; at most %d server connections of %d",
+			run.Transactions, run.LetGo, run.SlowestMilliseconds, watched.Most, maxOpen))
+	})
+
+	BeforeAll(func() {
+		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
+		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+	})
+
+	It("takes a new limit within two seconds, says so, and restarts no pod", func() {
+		before := podUIDs(pool)
+		for _, limit := range []int{4, maxOpen} {
+			begin := time.Now()
+			generation := must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-o", "jsonpath={.metadata.generation}",
+				"-p", fmt.Sprintf(`[{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":%d}]`, limit))
+			Eventually(func() string { // one call: kubectl itself takes a while
+				return field(pool, `.status.destinations[0].maxOpen} {.status.observedGeneration} {.status.conditions[?(@.type=="ConfigSynced")].status`)
+			}, "2s", "50ms").Should(Equal(fmt.Sprintf("%d %s True", limit, generation)))
+			AddReportEntry("acknowledged", fmt.Sprintf("maxOpen %d after %s", limit, time.Since(begin).Round(time.Millisecond)))
+			Eventually(func() (int64, error) { err := stats("watch", &watched); return watched.Now, err }, "5s").Should(BeNumerically("<=", limit))
+		}
+		Expect(podUIDs(pool)).To(Equal(before))
+		goesOn()
+	})
+
+	It("outlasts a restart of its database on hold", func() {
+		patch("[" + stopPolicy("HoldAndDrain") + "]")
+		must("-n", namespace, "wait", "--for=condition=Held", "connectionpool/"+pool, "--timeout=30s")
+		Expect(condition(pool, "Held")).To(HavePrefix("True/Drained"))
+		Expect(inPostgres("select count(*) from pg_stat_activity where usename = 'app'")).To(Equal("0"))
+		_, _ = inPostgres("checkpoint")
+		_, _ = kubectl("-n", namespace, "exec", "deploy/postgres", "--", "pg_ctl", "stop", "-m", "fast", "-W") // ends its own container
+		Eventually(func() error { _, err := inPostgres("select 1"); return err }, "5s", "50ms").Should(HaveOccurred())
+		Eventually(func() error { _, err := inPostgres("select 1"); return err }, "1m", "200ms").Should(Succeed())
+		must("-n", namespace, "wait", "--for=condition=Ready", "pods", "-l", "app=postgres", "--timeout=60s")
+		patch("[" + stopPolicy("None") + "]")
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=30s")
+		goesOn()
+	})
+
+	It("moves to another server on hold", func() {
+		by := func(name string) string {
+			return fmt.Sprintf(`{"op":"replace","path":"/spec/destinations/0/endpoints","value":[{"host":"%s.%s.svc","port":5432}]}`, name, namespace)
+		}
+		startServer("other")
+		patch("[" + stopPolicy("Hold") + "]")
+		must("-n", namespace, "wait", "--for=condition=Held", "connectionpool/"+pool, "--timeout=30s")
+		patch("[" + by("other") + "," + stopPolicy("None") + "]")
+		Eventually(func() (string, error) { return throughPool("psql", dsn, "-XAtqc", "show cluster_name") }).Should(Equal("other"))
+		goesOn()
+		patch("[" + by("postgres") + "]") // a change of endpoints needs no hold
+		Eventually(func() (string, error) { return throughPool("psql", dsn, "-XAtqc", "show cluster_name") }).Should(BeEmpty())
+		goesOn()
+	})
+
+	It("scales 1 -> 8 -> 1", func() {
+		for _, replicas := range []int{1, 8, 1, 2} {
+			scale(replicas)
+			goesOn()
+		}
+	})
+
+	It("lets a node be drained", func() {
+		node := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "-o", "jsonpath={.items[0].spec.nodeName}")
+		DeferCleanup(func() { must("uncordon", node) })
+		must("drain", node, "--pod-selector=weir.dev/pool="+pool, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=180s")
+		settled(2)
+		goesOn()
+	})
+
+	It("takes a new password while sessions stay", func() {
+		change := func(secret, role string) {
+			apply(fmt.Sprintf(`{apiVersion: v1, kind: Secret, metadata: {name: app-users, namespace: %s}, stringData: {app: %s}}`, namespace, secret))
+			_, err := inPostgres(fmt.Sprintf("alter role app password '%s'", role))
+			Expect(err).NotTo(HaveOccurred())
+		}
+		DeferCleanup(func() { change(password, password) })
+		change("a-new-one", "a-new-one")
+		Eventually(func() error { // the kubelet takes about a minute
+			_, err := throughPool("psql", strings.Replace(dsn, password, "a-new-one", 1), "-XAtqc", "select 1")
+			return err
+		}, "3m").Should(Succeed())
+		_, err := throughPool("psql", dsn, "-XAtqc", "select 1")
+		Expect(err).To(MatchError(ContainSubstring("password authentication failed")))
+		goesOn()
+	})
+
+	It("goes on while its operator is replaced, without touching a pod", func() {
+		before := podUIDs(pool)
+		must("-n", "weir-system", "rollout", "restart", "deployment/weir-operator")
+		must("-n", "weir-system", "rollout", "status", "deployment/weir-operator", "--timeout=120s")
+		patch(`[{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":8}]`) // the new one is at work
+		Eventually(func() string { return field(pool, ".status.destinations[0].maxOpen") }).Should(Equal("8"))
+		patch(fmt.Sprintf(`[{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":%d}]`, maxOpen))
+		settled(2)
+		Expect(podUIDs(pool)).To(Equal(before))
+		goesOn()
+	})
+
+	It("never exceeds maxOpen under two operators that both believe they lead", func() {
+		arguments := must("-n", "weir-system", "get", "deployment", "weir-operator", "-o", "jsonpath={.spec.template.spec.containers[0].args}")
+		replicas := must("-n", "weir-system", "get", "deployment", "weir-operator", "-o", "jsonpath={.spec.replicas}")
+		set := func(args, replicas string) {
+			operations := fmt.Sprintf(`[{"op":"replace","path":"/spec/replicas","value":%s},{"op":"add","path":"/spec/template/spec/containers/0/args","value":%s}]`, replicas, args)
+			must("-n", "weir-system", "patch", "deployment", "weir-operator", "--type=json", "-p", operations)
+			must("-n", "weir-system", "rollout", "status", "deployment/weir-operator", "--timeout=120s")
+		}
+		both := `["--leader-election=false"]`
+		if arguments != "" {
+			both = strings.TrimSuffix(arguments, "]") + `,"--leader-election=false"]`
+		} else {
+			arguments = "[]"
+		}
+		DeferCleanup(func() { set(arguments, replicas) })
+		set(both, "2")
+		for _, replicas := range []int{4, 1, 2} {
+			scale(replicas)
+			goesOn()
+		}
+	})
+
+	It("goes on while the API server is away", func() {
+		server := must("get", "nodes", "-l", "node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[0].metadata.name}")
+		move := func(from, to string) {
+			out, err := exec.Command("docker", "exec", server, "mv", from, to).CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), string(out))
+		}
+		const manifest, aside = "/etc/kubernetes/manifests/kube-apiserver.yaml", "/etc/kubernetes/kube-apiserver.yaml.aside"
+		answers := func() error { _, err := kubectl("get", "--raw", "/readyz", "--request-timeout=2s"); return err }
+		move(manifest, aside)
+		back := false
+		DeferCleanup(func() {
+			if !back {
+				move(aside, manifest)
+			}
+		})
+		Eventually(answers, "1m").ShouldNot(Succeed())
+		Consistently(answers, "20s").ShouldNot(Succeed())
+		move(aside, manifest)
+		back = true
+		Eventually(answers, "2m").Should(Succeed())
+		settled(2)
+		goesOn()
+	})
+})
+
+// startServer starts a PostgreSQL with the suite's user beside the demo's. It goes when the spec ends.
+func startServer(name string) {
+	GinkgoHelper()
+	text, err := os.ReadFile("../postgres/postgres.yaml")
+	Expect(err).NotTo(HaveOccurred())
+	manifest := strings.NewReplacer("metadata: {name: postgres}", "metadata: {name: "+name+"}", "app: postgres", "app: "+name,
+		"fsync=off", "fsync=off, -c, cluster_name="+name).Replace(string(text))
+	_, err = kubectlWith(manifest, "-n", namespace, "apply", "-f", "-")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { _, _ = kubectlWith(manifest, "-n", namespace, "delete", "-f", "-", "--timeout=120s") })
+	must("-n", namespace, "rollout", "status", "deployment/"+name, "--timeout=120s")
+	for _, sql := range []string{"create role app login password '" + password + "'", "create database app owner app"} {
+		Eventually(func() error {
+			_, err := kubectl("-n", namespace, "exec", "deploy/"+name, "--", "psql", "-U", "postgres", "-XAtqc", sql)
+			return err
+		}, "1m").Should(Succeed())
+	}
+}
