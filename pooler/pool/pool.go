@@ -49,11 +49,12 @@ func New[C any](cfg Config, hooks Hooks[C]) (*Pool[C], error) {
 	g := newGroup[C](math.MaxInt)
 	g.mu.Lock()
 	p := g.add(cfg, hooks, math.MaxInt)
+	p.serve()
 	g.unlock()
 	return p, nil
 }
 
-// add makes a pool of the group and starts to fill it.
+// add makes a pool of the group. The caller serves, which starts to fill it to Min.
 func (g *group[C]) add(cfg Config, hooks Hooks[C], limit int) *Pool[C] {
 	p := &Pool[C]{
 		group: g,
@@ -66,7 +67,6 @@ func (g *group[C]) add(cfg Config, hooks Hooks[C], limit int) *Pool[C] {
 	}
 	p.dials.window = math.MaxInt
 	g.pools = append(g.pools, p)
-	p.serve()
 	return p
 }
 

@@ -111,8 +111,9 @@ func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
 		}
 		p := g.add(cfg, hooks, limit)
 		if s.paused != nil && s.paused(key) {
-			p.pause()
+			p.pause() // before anything is dialed
 		}
+		p.serve()
 		s.pools[key] = p
 	}
 }

@@ -356,3 +356,23 @@ func TestAPausedSetLendsNothingOfNoKey(t *testing.T) {
 		late.lease.Release()
 	})
 }
+
+func TestAPoolMadeWhileItsSetIsPausedDialsNothingUntilResume(t *testing.T) {
+	cfg := eternal(10)
+	cfg.Min = 2
+	bubbleSet(t, 3, cfg, func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
+		s.Pause()
+		a := ask(of(s, "a"), 0)
+		mustWait(t, a)
+		if n := w.dialed(); n != 0 {
+			t.Errorf("%d dials while paused", n)
+		}
+		s.Resume()
+		synctest.Wait()
+		mustServe(t, a)
+		if n := w.dialed(); n != 2 {
+			t.Errorf("%d dials after Resume, want Min", n)
+		}
+		a.lease.Release()
+	})
+}
