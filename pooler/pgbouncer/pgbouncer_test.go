@@ -238,3 +238,14 @@ func TestAuthTypesAreMethods(t *testing.T) {
 		}
 	}
 }
+
+func TestAModeThatIsNotThereIsNoted(t *testing.T) {
+	c, err := load(t, "[databases]\na = host=x pool_mode=statement\n[pgbouncer]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	translation := Translate(c)
+	if translation.destinations[0].poolMode != "transaction" || !strings.Contains(strings.Join(translation.Notes, "\n"), "a: pool_mode statement: no match: Transaction is taken") {
+		t.Errorf("%+v, %q", translation.destinations[0], translation.Notes)
+	}
+}

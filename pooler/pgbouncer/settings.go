@@ -73,7 +73,6 @@ var leftOut = map[string]known{
 	"auth_hba_file":               {"", lost + "users are named; use a NetworkPolicy or firewall for addresses"},
 	"auth_ident_file":             {"", lost + "users are named; use a NetworkPolicy or firewall for addresses"},
 	"auth_ldap_options":           {"", lost + "there is no LDAP"},
-	"auth_dbname":                 {"", lost + "see auth_query"},
 	"client_tls_protocols":        {"secure", unneeded + "TLS 1.2 and 1.3 are spoken"},
 	"client_tls_ciphers":          {"default", lost + "Go chooses safe ones"},
 	"client_tls13_ciphers":        {"", lost + "Go chooses safe ones"},
@@ -82,7 +81,6 @@ var leftOut = map[string]known{
 	"server_tls_protocols":        {"secure", unneeded + "TLS 1.2 and 1.3 are spoken"},
 	"server_tls_ciphers":          {"default", lost + "Go chooses safe ones"},
 	"server_tls13_ciphers":        {"", lost + "Go chooses safe ones"},
-	"max_prepared_statements":     {"200", lost + "see docs/configure.md for prepared statements"},
 	"scram_iterations":            {"4096", unneeded + "verifiers bring their own"},
 }
 
@@ -91,7 +89,7 @@ var translated = strings.Fields(`listen_addr listen_port auth_file auth_type aut
 	default_pool_size min_pool_size reserve_pool_size max_db_connections server_lifetime server_idle_timeout
 	server_connect_timeout client_login_timeout client_idle_timeout idle_transaction_timeout query_timeout transaction_timeout
 	query_wait_timeout admin_users stats_users client_tls_sslmode client_tls_key_file client_tls_cert_file client_tls_ca_file
-	server_tls_sslmode server_tls_ca_file server_tls_key_file server_tls_cert_file`)
+	server_tls_sslmode server_tls_ca_file server_tls_key_file server_tls_cert_file max_prepared_statements auth_dbname`)
 
 // same says that two values of a setting mean the same.
 func same(a, b string) bool {

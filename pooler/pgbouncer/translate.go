@@ -19,7 +19,11 @@ type Translation struct {
 	console      [2][]string // admins, stats
 	usersFile    string
 	method       string // of auth; empty: SCRAM
+	lookup       lookup
 }
+
+// lookup is how users are found that are not in auth_file; without a user they are not.
+type lookup struct{ user, database, query string }
 
 // destination is one server, with the databases that are on it.
 type destination struct {
@@ -190,6 +194,10 @@ func (t *Translation) readDatabase(e Entry, params []Param) (*destination, datab
 			t.note(e.At(), e.Key, "%s", paramLost(p))
 		}
 	}
+	if poolMode(d.poolMode) == "" {
+		t.note(e.At(), e.Key, "pool_mode %s: %sTransaction is taken", clip(d.poolMode), lost)
+		d.poolMode = "transaction"
+	}
 	d.endpoints = t.endpoints(e, host, port)
 	d.maxOpen = size + reserve
 	if most > 0 {
@@ -279,13 +287,24 @@ func (t *Translation) readAuth() {
 	default:
 		t.note(e.At(), "auth_type", lost+"users log in with passwords or certificates")
 	}
-	for _, name := range []string{"auth_user", "auth_query"} {
-		if e, set := t.from.setting(name); set && e.Value != "" {
-			t.note(e.At(), name, lost+"name the users")
-		}
-	}
-	if t.usersFile == "" && t.method != "Trust" && t.method != "Certificate" {
+	t.readLookup()
+	if t.usersFile == "" && t.lookup.user == "" && t.method != "Trust" && t.method != "Certificate" {
 		t.note(t.from.Path, "auth_file", "names no users: write them into the Secret users")
+	}
+}
+
+func (t *Translation) readLookup() {
+	e, set := t.from.setting("auth_user")
+	if !set || e.Value == "" || t.method == "Trust" || t.method == "Certificate" {
+		return
+	}
+	t.lookup = lookup{
+		user: e.Value, database: t.from.value("auth_dbname", ""),
+		query: t.from.value("auth_query", "SELECT usename, passwd FROM pg_shadow WHERE usename=$1"),
+	}
+	t.note(e.At(), "auth_user", "the password of %s is not copied: set the variable %s of the environment to it", e.Value, variable(e.Value))
+	if t.lookup.database == "" {
+		t.note(e.At(), "auth_user", "users are looked up in the database postgres, not in that of the client: with a function it must be there")
 	}
 }
 

@@ -88,7 +88,9 @@ func (t *Translation) WriteFile(w io.Writer) error {
 		destinations = append(destinations, t.destination(d, func(use string) (string, any) {
 			switch use {
 			case "users":
-				return "usersSecret", "users"
+				return "usersSecret", use0(t.usersFile+t.needed(), "users")
+			case "lookup":
+				return "userSecret", lookupSecret
 			case "serverUser":
 				return "serverUserSecret", forced
 			case "ca":
@@ -96,6 +98,9 @@ func (t *Translation) WriteFile(w io.Writer) error {
 			}
 			return "certificateSecret", use0(t.from.value("server_tls_cert_file", ""), "server-certificate")
 		}))
+	}
+	if t.lookup.user != "" {
+		add(lookupSecret, tree("username", t.lookup.user, "password", tree("env", variable(t.lookup.user))))
 	}
 	file := func(path string) *yaml.Node { return tree("file", path) }
 	add("listener", tree("tls.crt", file(t.tls.cert), "tls.key", file(t.tls.key)))
@@ -113,6 +118,16 @@ func (t *Translation) WriteFile(w io.Writer) error {
 	))
 }
 
+const lookupSecret = "lookup-user"
+
+// needed says something if users must be named.
+func (t *Translation) needed() string {
+	if t.lookup.user == "" && t.method != "Trust" && t.method != "Certificate" {
+		return "yes"
+	}
+	return ""
+}
+
 func use0(file, name string) any {
 	if file == "" {
 		return nil
@@ -128,7 +143,12 @@ func (t *Translation) WriteConnectionPool(w io.Writer, name string) error {
 		destinations = append(destinations, t.destination(d, func(use string) (string, any) {
 			switch use {
 			case "users":
+				if t.usersFile+t.needed() == "" {
+					return "usersSecretRef", nil
+				}
 				return "usersSecretRef", reference("users")
+			case "lookup":
+				return "userSecretRef", reference(lookupSecret)
 			case "serverUser":
 				if d.forced == "" {
 					return "serverUserSecretRef", nil
@@ -161,11 +181,17 @@ func (t *Translation) WriteConnectionPool(w io.Writer, name string) error {
 
 // secretsToMake says how to make the Secrets that the pool names.
 func (t *Translation) secretsToMake(name string) string {
-	lines := []string{fmt.Sprintf("Make a Secret %s-users with a key for each user of auth_file, its value the password or verifier.", name)}
+	var lines []string
+	if t.usersFile+t.needed() != "" {
+		lines = append(lines, fmt.Sprintf("Make a Secret %s-users with a key for each user of auth_file, its value the password or verifier.", name))
+	}
 	for _, d := range t.destinations {
 		if d.forced != "" {
 			lines = append(lines, fmt.Sprintf("Make a Secret %s-%s-%s with the keys username (%s) and password.", name, forcedSecret, d.name, d.forced))
 		}
+	}
+	if t.lookup.user != "" {
+		lines = append(lines, fmt.Sprintf("Make a Secret %s-%s with the keys username (%s) and password.", name, lookupSecret, t.lookup.user))
 	}
 	for _, s := range []struct{ file, secret, keys string }{
 		{t.tls.cert, "listener", "tls.crt and tls.key"}, {t.tls.ca, "client-ca", "ca.crt"},
@@ -220,11 +246,28 @@ func (t *Translation) destination(d *destination, secret func(use string) (field
 		"limits", t.limits(d),
 		"postgresql", tree(
 			"poolMode", poolMode(d.poolMode),
+			"maxPreparedStatements", t.prepared(),
 			"databases", list(databases),
-			"auth", tree(append([]any{"method", t.method}, pair("users", "serverUser")...)...),
+			"auth", tree(append([]any{"method", t.method, "lookup", t.lookupTree(pair)}, pair("users", "serverUser")...)...),
 			"console", tree("adminUsers", t.console[0], "statsUsers", t.console[1]),
 		),
 	)
+}
+
+// lookupTree is nil if nobody is looked up.
+func (t *Translation) lookupTree(pair func(...string) []any) *yaml.Node {
+	if t.lookup.user == "" {
+		return nil
+	}
+	return tree(append(pair("lookup"), "database", t.lookup.database, "query", t.lookup.query)...)
+}
+
+// prepared is how many prepared statements are kept, if that was said; 0 is told, too.
+func (t *Translation) prepared() *yaml.Node {
+	if _, set := t.from.setting("max_prepared_statements"); !set {
+		return nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(t.number("max_prepared_statements", 200))}
 }
 
 func (t *Translation) serverMode() string {
@@ -234,7 +277,7 @@ func (t *Translation) serverMode() string {
 }
 
 func poolMode(mode string) string {
-	return map[string]string{"session": "Session", "transaction": "Transaction", "statement": "Statement"}[mode]
+	return map[string]string{"session": "Session", "transaction": "Transaction"}[mode]
 }
 
 func (t *Translation) limits(d *destination) *yaml.Node {

@@ -55,6 +55,10 @@
 //   - Users that are not in the Config can be looked up on the server, see package lookup. Lookups have connections of their
 //     own, within the limit, which no client shares and which who asks reads itself. What a client is told does not say why a
 //     lookup failed: it has not proved anything yet.
+//   - What passes is counted by database and user. Times are those of one transaction in 16, which counts for 16: a clock read
+//     for each would cost more than the counting. Waits and dials, which are slow anyway, are all measured.
+//   - The console is a login to a database of a name that is reserved when users are named for it. Its clients keep their
+//     goroutine, and hold no server connection. What they hold back outlives an Apply, and never lets more be opened.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served

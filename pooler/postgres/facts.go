@@ -247,7 +247,7 @@ func (s source) Clients() []console.Client {
 		fact := console.Client{Link: console.Link{
 			ID: cl.id, User: cl.asked.User, Database: cmp.Or(names[cl.key.database], cl.asked.Database),
 			Addr: cl.net.RemoteAddr(), Local: cl.net.LocalAddr(), Since: cl.came, Asked: cl.came,
-			TLS: tlsWords(cl.net), ApplicationName: applicationName(cl.asked.Params),
+			TLS: tlsWords(cl.net), ApplicationName: applicationName(cl.asked.Params), Prepared: cl.machine.Names(),
 		}}
 		if cl.console != nil {
 			fact.Database = console.Names[1]

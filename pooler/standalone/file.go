@@ -71,12 +71,14 @@ func (f *File) fill() {
 	if f.DrainSeconds == nil {
 		f.DrainSeconds = new(int32(defaultDrainSeconds))
 	}
+	_, users := f.Secrets[defaultUsers]
 	for i := range f.Destinations {
-		f.Destinations[i].fill()
+		f.Destinations[i].fill(users)
 	}
 }
 
-func (d *Destination) fill() {
+// fill is told whether there is a Secret of users that is meant when none is named.
+func (d *Destination) fill(users bool) {
 	set(&d.Protocol, podapi.ProtocolPostgreSQL)
 	set(&d.ListenPort, defaultListenPort)
 	set(&d.TLS.Mode, podapi.ServerTLSPrefer)
@@ -87,7 +89,8 @@ func (d *Destination) fill() {
 		d.PostgreSQL = &podapi.PostgreSQL{}
 	}
 	set(&d.PostgreSQL.PoolMode, podapi.PoolModeTransaction)
-	if auth := &d.PostgreSQL.Auth; auth.Method != podapi.AuthCertificate && auth.Method != podapi.AuthTrust {
+	auth := &d.PostgreSQL.Auth
+	if needless := auth.Method == podapi.AuthCertificate || auth.Method == podapi.AuthTrust || auth.Lookup != nil; users || !needless {
 		set(&auth.UsersSecret, defaultUsers)
 	}
 	l := &d.Limits
