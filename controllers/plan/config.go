@@ -15,6 +15,7 @@ func config(o *Observation, ledger budget.Ledger) podapi.Config {
 	c := podapi.Config{
 		Version:      podapi.Version,
 		Pool:         pool.Namespace + "/" + pool.Name,
+		UID:          string(pool.UID),
 		Generation:   pool.Generation,
 		Ledger:       ledger.Version,
 		ClientCA:     o.ClientCA,

@@ -23,6 +23,7 @@ import (
 func TestConfigIsAsTheGoldenFileShows(t *testing.T) {
 	s := newStory(t)
 	secret := func(name string) v1alpha1.SecretReference { return v1alpha1.SecretReference{Name: name} }
+	s.pool.UID = "0e0ec1a2-7a4f-4f7c-9c0c-5a1f6d2b8e11"
 	d := &s.pool.Spec.Destinations[0]
 	d.Endpoints = append(d.Endpoints, v1alpha1.Endpoint{Host: "2001:db8::1", Port: 6432})
 	d.Limits = v1alpha1.Limits{

@@ -70,6 +70,9 @@ func (r *Renderer) Render(c podapi.Config, d podapi.Destination, share podapi.Sh
 		out.Endpoints = append(out.Endpoints, postgres.Endpoint{Host: e.Host, Port: int(e.Port)})
 	}
 	r.auth(&g, d, out)
+	if c.UID != "" {
+		out.Salt = []byte(c.UID)
+	}
 	complete := !g.incomplete && !listener.incomplete
 	return Destination{Name: d.Name, Protocol: d.Protocol, ListenPort: int(d.ListenPort), PostgreSQL: out}, complete, append(listener.problems, g.problems...)
 }

@@ -65,6 +65,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 	write(t, directory, "orders-users", map[string]string{"app": "one"})
 	write(t, directory, "server-user", map[string]string{"username": "weir", "password": "two"})
 	c := valid()
+	c.UID = "uid-of-the-pool"
 	d := &c.Destinations[0]
 	d.Limits = podapi.Limits{IdleTimeoutSeconds: 60, MaxLifetimeSeconds: 3600, AcquireTimeoutMilliseconds: 1500, MaxClients: 7,
 		ConnectTimeoutSeconds: 1, LoginTimeoutSeconds: 2, ClientIdleTimeoutSeconds: 3,
@@ -89,6 +90,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		Databases:  map[string]string{"orders": "orders_v2", "plain": "plain"},
 		Users:      map[string]postgres.Passwords{"app": {"one"}},
 		ServerUser: &postgres.Login{User: "weir", Passwords: postgres.Passwords{"two"}},
+		Salt:       []byte("uid-of-the-pool"),
 		Console:    postgres.Console{Admins: []string{"dba"}, Stats: []string{"exporter"}},
 		Limits: postgres.Limits{
 			MaxOpen: 10, MinIdle: 1, MaxIdle: 5, MaxWaiting: -1, MaxClients: 7,

@@ -40,6 +40,7 @@ func Validate(c podapi.Config) error {
 	k.check(c.Version == podapi.Version, "version", "is %d, but this pooler speaks version %d", c.Version, podapi.Version)
 	namespace, name, _ := strings.Cut(c.Pool, "/")
 	k.check(dnsLabel.MatchString(namespace) && dnsDomain.MatchString(name), "pool", "must be namespace/name, is %q", clip(c.Pool))
+	k.check(len(c.UID) <= maxIdentifier, "uid", "must be at most %d bytes", maxIdentifier)
 	k.check(c.Generation >= 0, "generation", "must not be negative, is %d", c.Generation)
 	k.check(c.Ledger >= 1, "ledger", "must be at least 1, is %d", c.Ledger)
 	k.between("drainSeconds", c.DrainSeconds, 0, maxSeconds)

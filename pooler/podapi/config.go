@@ -79,9 +79,10 @@ const Unlimited = -1
 // Config is everything that the pods of one ConnectionPool need to know.
 type Config struct {
 	Version    int    `json:"version"`
-	Pool       string `json:"pool"`       // namespace/name
-	Generation int64  `json:"generation"` // of the ConnectionPool that this was rendered from
-	Ledger     int64  `json:"ledger"`     // rises with every change of this document, from 1
+	Pool       string `json:"pool"`          // namespace/name
+	UID        string `json:"uid,omitempty"` // of the ConnectionPool; makes the salts that names without an account are shown
+	Generation int64  `json:"generation"`    // of the ConnectionPool that this was rendered from
+	Ledger     int64  `json:"ledger"`        // rises with every change of this document, from 1
 
 	ClientCA     string `json:"clientCA,omitempty"` // PEM; who presents a certificate of it may push and poll
 	DrainSeconds int32  `json:"drainSeconds"`       // how long a leaving pod waits for its clients

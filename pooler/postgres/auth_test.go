@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/weir-dev/weir/pooler/postgres"
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
 func TestAUserOfWhomOnlyTheServersVerifierIsKnownLogsInAsItself(t *testing.T) {
@@ -316,6 +319,51 @@ func TestCertificatesAreRenewedWhileClientsStay(t *testing.T) {
 	for _, conn := range []*pgx.Conn{first, second} {
 		if got := one[string](t, conn, "SELECT current_user::text"); got != "app" {
 			t.Errorf("the server knows the client as %s", got)
+		}
+	}
+}
+
+// challenge is the salt and iteration count that a name is shown.
+func (f *fixture) challenge(user string) string {
+	f.t.Helper()
+	conn, err := net.Dial("tcp", f.addr.String())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	conn.Write(wire.AppendSASLInitialResponse(wire.AppendStartup(nil, wire.Version30, user, "app", nil), "SCRAM-SHA-256", "n,,n=,r=abc"))
+	r := raw{t: f.t, conn: conn, in: wire.Scanner{Rules: wire.ServerLoginRules()}}
+	for {
+		m, ok := r.receive()
+		if !ok {
+			f.t.Fatalf("%s is shown nothing", user)
+		}
+		if m.typ == wire.TypeAuthentication && bytes.HasPrefix(m.body[4:], []byte("r=abc")) {
+			_, shown, _ := strings.Cut(string(m.body), ",s=")
+			return shown
+		}
+	}
+}
+
+func TestAllPodsShowTheSameSalt(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	verifier := strings.Replace(verifierOf(db, "other"), "SCRAM-SHA-256$4096:", "SCRAM-SHA-256$5000:", 1)
+	cfg.Users["other"], cfg.Salt = postgres.Passwords{verifier}, []byte("the pool")
+	one, two := serve(t, db, cfg), serve(t, db, cfg)
+	cfg.Salt = []byte("another pool")
+	three := serve(t, db, cfg)
+	for _, user := range []string{"app", "other", "nobody"} {
+		shown := one.challenge(user)
+		if again, other := one.challenge(user), two.challenge(user); again != shown || other != shown {
+			t.Errorf("%s is shown %s, then %s, and by another pod %s", user, shown, again, other)
+		}
+		if !strings.HasSuffix(shown, ",i=5000") {
+			t.Errorf("%s is shown %s: its iteration count stands out", user, shown)
+		}
+		if other := three.challenge(user); (other == shown) != (user == "other") {
+			t.Errorf("%s is shown %s by another pool, and %s", user, shown, other)
 		}
 	}
 }

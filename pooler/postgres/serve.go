@@ -120,13 +120,15 @@ func (en *entry) lastWord() {
 // talk runs the machine to its end, and reports whether the client is in.
 func (en *entry) talk() bool {
 	action := login.Read
+	ahead := false // the client has sent what it was not asked for yet
 	var out []byte
 	for {
 		switch action {
 		case login.Read:
-			if en.in.read(en.net, len(en.in.bytes())+1) != nil {
+			if !ahead && en.in.read(en.net, len(en.in.bytes())+1) != nil {
 				return false
 			}
+			ahead = false
 			if done, ok := en.directTLS(); done {
 				if !ok {
 					return false
@@ -143,6 +145,7 @@ func (en *entry) talk() bool {
 			out, action = en.login.TLSEstablished(en.tlsFacts(false), out)
 		case login.LookUpUser:
 			out, action = en.lookUp(out)
+			ahead = len(en.in.bytes()) > 0
 		case login.Admit:
 			out, action = en.place(out)
 		case login.ForwardCancel:

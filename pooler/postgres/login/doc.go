@@ -27,6 +27,11 @@
 //     is always the same for this name, the same messages, the same error. Salts of
 //     accounts with a clear password are made in the same way, so that they are as
 //     stable as those.
+//   - What makes these salts is the UID of the pool: all pods know it, it never
+//     changes, and who reaches a port cannot guess it. It must not be made of the
+//     passwords: a salt is shown to everybody, who could then try passwords without
+//     asking. Nor of a certificate's key, which changes while the salts of verifiers
+//     do not. A Secret of its own would need an operator that may write Secrets.
 //   - A clear password becomes a verifier when it is read; a Credential never holds
 //     more than a verifier.
 //   - Several passwords of a user may be valid. A client is shown one salt before it
