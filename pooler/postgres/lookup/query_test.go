@@ -131,7 +131,7 @@ func FuzzQuery(f *testing.F) {
 			return value, found, q.Whole(), done, used
 		}
 		value, found, whole, done, used := run(int(step) + 1)
-		if v, f, w, d, u := run(len(in) + 1); v != value || f != found || w != whole || d != done || d && u != used {
+		if v, f, w, d, u := run(len(in) + 1); v != value || f != found || w != whole || d != done || w && u != used {
 			t.Fatalf("in steps %q %v %v %v %d, at once %q %v %v %v %d", value, found, whole, done, used, v, f, w, d, u)
 		}
 	})
