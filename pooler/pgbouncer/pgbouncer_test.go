@@ -240,12 +240,16 @@ func TestAuthTypesAreMethods(t *testing.T) {
 }
 
 func TestAModeThatIsNotThereIsNoted(t *testing.T) {
-	c, err := load(t, "[databases]\na = host=x pool_mode=statement\n[pgbouncer]\n")
+	c, err := load(t, "[databases]\na = host=x pool_mode=query\nb = host=y pool_mode=statement\n[pgbouncer]\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	translation := Translate(c)
-	if translation.destinations[0].poolMode != "transaction" || !strings.Contains(strings.Join(translation.Notes, "\n"), "a: pool_mode statement: no match: Transaction is taken") {
+	notes := strings.Join(translation.Notes, "\n")
+	if translation.destinations[1].poolMode != "statement" || strings.Contains(notes, "b: pool_mode") {
+		t.Errorf("statement mode: %+v, %q", translation.destinations[1], translation.Notes)
+	}
+	if translation.destinations[0].poolMode != "transaction" || !strings.Contains(notes, "a: pool_mode query: no match: Transaction is taken") {
 		t.Errorf("%+v, %q", translation.destinations[0], translation.Notes)
 	}
 }

@@ -277,7 +277,7 @@ func (t *Translation) serverMode() string {
 }
 
 func poolMode(mode string) string {
-	return map[string]string{"session": "Session", "transaction": "Transaction"}[mode]
+	return map[string]string{"session": "Session", "transaction": "Transaction", "statement": "Statement"}[mode]
 }
 
 func (t *Translation) limits(d *destination) *yaml.Node {

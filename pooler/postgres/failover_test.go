@@ -73,9 +73,7 @@ func TestWhenNoEndpointIsWhatIsAskedForTheFaultSaysSo(t *testing.T) {
 		t.Errorf("the fault is %+v", fault)
 	}
 	refused(t, f.url(), "08001")
-	if n := db.Connections("usename = 'app'"); n != 0 {
-		t.Errorf("the server keeps %d connections that will not do", n)
-	}
+	eventually(t, "the server keeps no connection that will not do", func() bool { return db.Connections("usename = 'app'") == 0 })
 }
 
 func TestASwitchoverIsWaitedOut(t *testing.T) {

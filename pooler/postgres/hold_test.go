@@ -16,7 +16,7 @@ import (
 func TestAServerIsStoppedAndStartedOnHoldWithoutOneError(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	cfg := config(db)
-	cfg.Limits.AcquireTimeout = 300 * time.Millisecond // far less than the maintenance takes
+	cfg.Limits.AcquireTimeout = 2 * time.Second // less than the maintenance takes
 	f := serve(t, db, cfg)
 	stop := load(t, f, 20)
 	eventually(t, "the clients get on", func() bool { return f.Stats().Transactions > 200 })
@@ -35,7 +35,7 @@ func TestAServerIsStoppedAndStartedOnHoldWithoutOneError(t *testing.T) {
 		}
 		late <- err
 	}()
-	tick := time.NewTimer(3 * cfg.Limits.AcquireTimeout)
+	tick := time.NewTimer(2 * cfg.Limits.AcquireTimeout)
 	<-tick.C
 	if s := f.Stats(); s.Transactions != held || s.AcquireTimeouts != 0 || s.StopPolicy != postgres.StopHoldAndDrain {
 		t.Errorf("on hold: %d transactions, %d clients lost patience, policy %d", s.Transactions-held, s.AcquireTimeouts, s.StopPolicy)
