@@ -17,7 +17,7 @@ demo-down: ## Remove the cluster of `make demo`; what was built stays for the ne
 	hack/demo.sh down
 
 ##@ Test
-.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-pool soak-pool soak-sessions
+.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
 test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
 	hack/test.sh verify lint unit envtest e2e
 verify: ## Check that generated files, formatting, go.mod and documents fit the sources
@@ -33,7 +33,9 @@ test-e2e: ## Run the tests on a real kind cluster; KEEP=1 leaves it running
 test-mutations: ## Nightly: break the pool and the budget one rule at a time; a test must notice each
 	hack/mutations.sh
 	go test -tags mutation -run Guard -timeout 60m ./controllers/budget
-bench: ## Run the Go benchmarks of the data plane
+bench: ## Put the pooler beside PgBouncer and PostgreSQL; prints a table after half an hour
+	hack/bench.sh
+bench-go: ## Run the Go benchmarks of the data plane
 	go test -run '^$$' -bench . -benchmem ./pooler/...
 bench-pool: ## Put the pool beside puddle, database/sql and smartconnpool; prints a table after 4 minutes
 	cd hack/bench-pool && go run .
