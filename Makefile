@@ -17,7 +17,7 @@ demo-down: ## Remove the cluster of `make demo`; what was built stays for the ne
 	hack/demo.sh down
 
 ##@ Test
-.PHONY: test test-unit test-envtest test-e2e test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
+.PHONY: test test-unit test-envtest test-e2e test-scale test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
 test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
 	hack/test.sh verify lint unit envtest e2e
 verify: ## Check that generated files, formatting, go.mod and documents fit the sources
@@ -30,6 +30,8 @@ test-envtest: ## Run the tests against a real API server
 	hack/test.sh envtest
 test-e2e: ## Run the tests on a real kind cluster; KEEP=1 leaves it running
 	hack/test.sh e2e
+test-scale: ## Measure the operator with 1,000 pools of 10 pretended pods on a real API server; SCALE='--pools 100' makes it smaller
+	KUBEBUILDER_ASSETS=$$(hack/envtest.sh) go run ./hack/scale $(SCALE)
 test-mutations: ## Nightly: break the pool and the budget one rule at a time; a test must notice each
 	hack/mutations.sh
 	go test -tags mutation -run Guard -timeout 60m ./controllers/budget

@@ -20,6 +20,9 @@ const (
 	// ContainerName is the name of the pooler container.
 	ContainerName = "pooler"
 
+	// evictable tells the cluster autoscaler that what is in a volume may go with the pod.
+	evictable = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+
 	program = "/pooler"
 	userID  = 65532
 )
@@ -53,6 +56,7 @@ func podTemplate(pool *v1alpha1.ConnectionPool, image string) (*corev1ac.PodTemp
 	return corev1ac.PodTemplateSpec().
 		WithLabels(labels).
 		WithAnnotations(template.Annotations).
+		WithAnnotations(map[string]string{evictable: stateVolume}).
 		WithSpec(spec), nil
 }
 

@@ -19,6 +19,8 @@ const (
 	configFile = configDir + "/" + podapi.ConfigKey
 	secretsDir = "/etc/weir/secrets"
 	stateDir   = "/var/lib/weir"
+
+	stateVolume = "state"
 )
 
 // SecretNames are the Secrets that the pool refers to, each once and in order.
@@ -40,7 +42,7 @@ func volumes(pool *v1alpha1.ConnectionPool) []*corev1ac.VolumeApplyConfiguration
 		corev1ac.Volume().WithName("config").WithConfigMap(corev1ac.ConfigMapVolumeSource().
 			WithName(pool.ChildName()).
 			WithItems(corev1ac.KeyToPath().WithKey(podapi.ConfigKey).WithPath(podapi.ConfigKey))),
-		corev1ac.Volume().WithName("state").WithEmptyDir(corev1ac.EmptyDirVolumeSource().
+		corev1ac.Volume().WithName(stateVolume).WithEmptyDir(corev1ac.EmptyDirVolumeSource().
 			WithSizeLimit(resource.MustParse("16Mi"))),
 	}
 	for _, name := range SecretNames(pool) {
@@ -55,7 +57,7 @@ func volumes(pool *v1alpha1.ConnectionPool) []*corev1ac.VolumeApplyConfiguration
 func mounts(pool *v1alpha1.ConnectionPool) []*corev1ac.VolumeMountApplyConfiguration {
 	list := []*corev1ac.VolumeMountApplyConfiguration{
 		corev1ac.VolumeMount().WithName("config").WithMountPath(configDir).WithReadOnly(true),
-		corev1ac.VolumeMount().WithName("state").WithMountPath(stateDir),
+		corev1ac.VolumeMount().WithName(stateVolume).WithMountPath(stateDir),
 	}
 	for _, name := range SecretNames(pool) {
 		list = append(list, corev1ac.VolumeMount().
