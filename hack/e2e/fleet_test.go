@@ -136,12 +136,16 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 			_, err := inPostgres(fmt.Sprintf("alter role app password '%s'", role))
 			Expect(err).NotTo(HaveOccurred())
 		}
-		DeferCleanup(func() { change(password, password) })
+		taken := func(secret string) { // the kubelet takes about a minute
+			GinkgoHelper()
+			Eventually(func() error {
+				_, err := throughPool("psql", strings.Replace(dsn, password, secret, 1), "-XAtqc", "select 1")
+				return err
+			}, "3m").Should(Succeed())
+		}
+		DeferCleanup(func() { change(password, password); taken(password) })
 		change("a-new-one", "a-new-one")
-		Eventually(func() error { // the kubelet takes about a minute
-			_, err := throughPool("psql", strings.Replace(dsn, password, "a-new-one", 1), "-XAtqc", "select 1")
-			return err
-		}, "3m").Should(Succeed())
+		taken("a-new-one")
 		_, err := throughPool("psql", dsn, "-XAtqc", "select 1")
 		Expect(err).To(MatchError(ContainSubstring("password authentication failed")))
 		goesOn()
