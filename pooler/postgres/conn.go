@@ -19,7 +19,7 @@ import (
 
 const (
 	serverBuffer   = 16 << 10         // bytes that the reader of a server connection holds
-	cleanupTimeout = 10 * time.Second // for ROLLBACK and DISCARD ALL
+	cleanupTimeout = 10 * time.Second // for ROLLBACK and DISCARD ALL, and for settings of a login
 
 	// goodbyeTimeout is how long the server may take to end a connection that it was told to end. While it runs a
 	// statement it looks for the end of its client every 5 s, see guards.
@@ -59,6 +59,8 @@ type conn struct {
 
 // spent says that the connection must not be lent.
 func (c *conn) spent() bool { return c.broken.Load() || c.retired.Load() }
+
+var errBroken = errors.New("the server closed the connection")
 
 // close is the pool's hook: it returns, and frees the connection's place, when the server has ended the connection too.
 // Otherwise the server could see one more than is allowed. A server that does not even read, and so is not told, has the
@@ -170,8 +172,11 @@ func (c *conn) quiet(in []byte) (used int, ok, mine bool) {
 		return len(in), true, true // it is being closed: the rest of what it had to say
 	}
 	used, condition := c.machine.Quiet(in)
-	if condition == session.Clean {
+	switch condition {
+	case session.Clean:
 		c.endCleanup(nil)
+	case session.Refused:
+		c.endCleanup(&wire.ServerError{Report: c.machine.Refused()})
 	}
 	return used, condition != session.Broken && !c.machine.RoleChanged(), true
 }
@@ -197,7 +202,7 @@ func (c *conn) lost() {
 	c.broken.Store(true)
 	_ = c.net.SetWriteDeadline(time.Unix(1, 0)) // for who is writing now
 	c.mu.Lock()
-	c.endCleanup(errors.New("the server closed the connection"))
+	c.endCleanup(errBroken)
 	c.mu.Unlock()
 	if cl := c.client.Swap(nil); cl != nil {
 		cl.serverLost()
@@ -258,21 +263,7 @@ func (c *conn) free() {
 
 // cleanUp makes the connection fit for the next client.
 func (c *conn) cleanUp(lease pool.Lease[*conn]) {
-	done := make(chan error, 1)
-	c.mu.Lock()
-	c.cleaned = done
-	script := c.machine.Cleanup()
-	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-	defer cancel()
-	_, err := c.net.Write(script)
-	if err == nil && !c.broken.Load() {
-		select {
-		case err = <-done:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	}
+	err := c.talk(c.machine.Cleanup)
 	if err != nil || c.spent() {
 		lease.Discard(err)
 		return
@@ -280,12 +271,57 @@ func (c *conn) cleanUp(lease pool.Lease[*conn]) {
 	c.giveBack(lease)
 }
 
+// talk sends what script returns, while no client has the connection, and returns when the server has answered. A
+// *wire.ServerError leaves the connection as it was.
+func (c *conn) talk(script func() []byte) error {
+	done := make(chan error, 1)
+	c.mu.Lock()
+	c.cleaned = done
+	out := script()
+	c.mu.Unlock()
+	if _, err := c.net.Write(out); err != nil {
+		return err
+	}
+	if c.broken.Load() {
+		return errBroken
+	}
+	late := time.NewTimer(cleanupTimeout)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return context.DeadlineExceeded
+	}
+}
+
+// tag tells the connection apart from those with other settings.
+func (c *conn) tag() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machine.Tag()
+}
+
+// look calls f with what is known about the connection, unless it is changing hands.
+func (c *conn) look(f func(*session.Server)) {
+	if cl := c.client.Load(); cl != nil {
+		cl.mu.Lock()
+		defer cl.mu.Unlock()
+		if cl.conn == c {
+			f(c.machine)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client.Load() == nil {
+		f(c.machine)
+	}
+}
+
 // giveBack releases a connection that is whole, as far as is known.
 func (c *conn) giveBack(lease pool.Lease[*conn]) {
-	c.mu.Lock()
-	tag := c.machine.Tag()
-	c.mu.Unlock()
-	lease.ReleaseAs(tag)
+	lease.ReleaseAs(c.tag())
 	if c.spent() { // it died meanwhile, and was not found among the idle
 		c.engine.background(func() { c.engine.bury(c.key) })
 	}

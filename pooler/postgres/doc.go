@@ -22,8 +22,10 @@
 //     for 12 minutes.
 //   - A place is free when the server has ended the connection or the failed login, not when it was told to.
 //   - An idle client holds a goroutine and a buffer of half a kilobyte; a large buffer only while something large passes.
-//   - Two clients share a server connection if database, user and startup parameters are the same on the server. The
-//     settings that a client is told at its login are those that the last login of its key was told.
+//   - Two clients share a server connection if database, user and startup parameters are the same on the server, those aside
+//     that PostgreSQL reports when they change (see split): those are set when the connection is lent, and connections that
+//     have them are preferred. What the server makes of such a parameter is found out at the first login that asks for it,
+//     and remembered. The rest of what a client is told at its login is what the last login of its key was told.
 //   - A connection that was pinned, or lent in session mode, is cleaned with DISCARD ALL, and ROLLBACK before it if a
 //     transaction is open; it counts as lent meanwhile.
 //   - A cancel request reaches the statement it was meant for or none: the connection is not lent again before the server has

@@ -12,7 +12,6 @@ import (
 
 	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/session"
-	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
 // What the console is told about the Engine. Nothing here is done unless it is asked for.
@@ -247,7 +246,7 @@ func (s source) Clients() []console.Client {
 		fact := console.Client{Link: console.Link{
 			ID: cl.id, User: cl.asked.User, Database: cmp.Or(names[cl.key.database], cl.asked.Database),
 			Addr: cl.net.RemoteAddr(), Local: cl.net.LocalAddr(), Since: cl.came, Asked: cl.came,
-			TLS: tlsWords(cl.net), ApplicationName: applicationName(cl.asked.Params), Prepared: cl.machine.Names(),
+			TLS: tlsWords(cl.net), ApplicationName: applicationName(cl), Prepared: cl.machine.Names(),
 		}}
 		if cl.console != nil {
 			fact.Database = console.Names[1]
@@ -278,10 +277,13 @@ func (s source) Servers() []console.Server {
 			Link: console.Link{
 				ID: c.id, User: c.key.user, Database: cmp.Or(names[c.key.database], c.key.database),
 				Addr: c.net.RemoteAddr(), Local: c.net.LocalAddr(), Since: c.opened, Asked: c.opened,
-				TLS: tlsWords(c.net), ApplicationName: applicationName(c.key.startup()),
+				TLS: tlsWords(c.net),
 			},
 			Retired: c.retired.Load(), PID: c.cancel.PID,
 		}
+		c.look(func(v *session.Server) {
+			fact.ApplicationName, fact.Prepared = v.Setting("application_name"), v.Statements()
+		})
 		fact.State, _ = c.state()
 		if cl := c.client.Load(); cl != nil {
 			fact.Peer = cl.id
@@ -300,8 +302,13 @@ func tlsWords(nc net.Conn) string {
 	return strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1) + "/" + tls.CipherSuiteName(state.CipherSuite)
 }
 
-func applicationName(params []wire.Param) (name string) {
-	for _, p := range params {
+// applicationName is what the client calls itself now, or in the console, which has no settings, at its login; mu is locked.
+func applicationName(cl *client) (name string) {
+	if cl.console == nil {
+		name, _ = cl.machine.Application()
+		return name
+	}
+	for _, p := range cl.asked.Params {
 		if strings.EqualFold(p.Name, "application_name") {
 			name = p.Value
 		}

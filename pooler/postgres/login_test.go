@@ -317,6 +317,10 @@ func TestStartupParametersReachTheServerAndKeepClientsApart(t *testing.T) {
 	if a, b := backend(t, again), backend(t, named); a != b {
 		t.Error("clients with the same settings do not share a server connection")
 	}
+	renamed := f.connect("search_path", "elsewhere", "options", "-cwork_mem=5MB", "application_name", "renamed", "datestyle", "german")
+	if a, b := backend(t, renamed), backend(t, named); a != b {
+		t.Error("clients with different settings that PostgreSQL reports do not share a server connection")
+	}
 	refused(t, f.url("tcp_keepalives_idle", "1000", "no_such_setting", "1"), "42704")
 	mine := f.connect("tcp_keepalives_idle", "1000")
 	if got := one[string](t, mine, "SHOW tcp_keepalives_idle"); got != "10" {

@@ -41,18 +41,25 @@ func TestAKeyIsTheSameForClientsThatMeanTheSame(t *testing.T) {
 		same bool
 	}{
 		{"order does not count", p("a", "1", "b", "2"), p("b", "2", "a", "1"), true},
-		{"nor does case of names", p("DateStyle", "ISO"), p("datestyle", "ISO"), true},
+		{"nor does case of names", p("Search_Path", "a"), p("search_path", "a"), true},
+		{"settings that are replayed do not count", p("DateStyle", "ISO", "application_name", "a"), p("timezone", "UTC"), true},
 		{"of two values the last counts", p("a", "1", "a", "2"), p("a", "2"), true},
 		{"values count", p("a", "1"), p("a", "2"), false},
 		{"an empty value is a value", p("a", ""), p(), false},
 		{"names and values do not run together", p("a", "b", "c", "d"), p("a", "bc", "", "d"), false},
 		{"the pooler's own settings do not count", p("TCP_keepalives_idle", "9"), p(), true},
 	} {
-		if got := canonical(c.a) == canonical(c.b); got != c.same {
+		a, _ := split(c.a)
+		b, _ := split(c.b)
+		if got := a == b; got != c.same {
 			t.Errorf("%s: same is %v", c.name, got)
 		}
 	}
-	if got := (key{params: canonical(p("b", "2", "a", ""))}).startup(); len(got) != 2 || got[0].Name != "a" || got[1].Value != "2" {
+	opened, set := split(p("b", "2", "timezone", "UTC", "a", "", "TimeZone", "Asia/Tokyo"))
+	if len(set) != 1 || set[0] != (wire.Param{Name: "TimeZone", Value: "Asia/Tokyo"}) {
+		t.Errorf("the settings to replay are %v", set)
+	}
+	if got := (key{params: opened}).startup(); len(got) != 2 || got[0].Name != "a" || got[1].Value != "2" {
 		t.Errorf("the parameters come back as %v", got)
 	}
 }

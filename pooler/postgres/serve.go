@@ -270,14 +270,18 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 		return en.login.Fail(wire.Fatal(wire.CodeNotInPrerequisiteState,
 			"database \""+startup.Database+"\" is not currently accepting connections"), out)
 	}
-	en.key = key{database: database, user: startup.User, params: canonical(append(startup.Params, replication(startup.Replication)...))}
+	opened, set := split(startup.Params)
+	if startup.Replication != login.NoReplication { // a walsender takes settings at its login only
+		opened, set = canonical(append(startup.Params, replication(startup.Replication)...)), nil
+	}
+	en.key = key{database: database, user: startup.User, params: opened}
 	if s.ServerUser != nil {
 		en.key.user = s.ServerUser.User
 	} else if !en.canLogIn() {
 		return en.login.Fail(wire.Fatal(wire.CodeInvalidAuthorization, (&missingPassword{startup.User}).Error()), out)
 	}
 	en.net.SetDeadline(time.Time{})
-	params, err := e.welcome(en.client)
+	told, chosen, err := e.welcome(en.client, set)
 	if err != nil {
 		return en.login.Fail(e.refusal(en.key, err), out)
 	}
@@ -291,13 +295,13 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	}
 	en.mu.Lock()
 	en.asked, en.traffic = startup, e.traffic.of(en.key.pair())
-	en.machine = session.New(mode, e.statements, nil)
+	en.machine = session.New(mode, e.statements, chosen)
 	en.progress = make(chan struct{}, 1)
 	en.established = true
 	en.mu.Unlock()
 	e.clients.name(en.client, secret)
 	en.net.SetWriteDeadline(time.Now().Add(s.Timeouts.Login))
-	return en.login.Welcome(params, en.cancel, out)
+	return en.login.Welcome(told, en.cancel, out)
 }
 
 // logRefusal logs one refusal a while: they cost an attacker nothing.

@@ -189,21 +189,50 @@ type key struct {
 	lookup   bool   // for lookups alone: no client shares it
 }
 
-// canonical writes startup parameters so that two clients that mean the same are equal: sorted by name, each once; the last
-// counts, as in the server.
-func canonical(params []wire.Param) string {
-	sorted := slices.Clone(params)
-	slices.SortStableFunc(sorted, func(a, b wire.Param) int {
-		return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
-	})
-	var b strings.Builder
-	for i, p := range sorted {
-		last := i+1 == len(sorted) || !strings.EqualFold(sorted[i+1].Name, p.Name)
-		if last && !isGuard(p.Name) {
-			b.WriteString(strings.ToLower(p.Name) + "\x00" + p.Value + "\x00")
+// replayed are the settings that every PostgreSQL reports when they change: a session's own are set on each server
+// connection that it is lent. They come as they are spelled by PostgreSQL.
+var replayed = []string{
+	"application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone", "standard_conforming_strings",
+}
+
+// split divides startup parameters: what a server connection must have been opened with, see canonical, and what is set when
+// it is lent, in the order of names, the last of each.
+func split(params []wire.Param) (opened string, set []wire.Param) {
+	var rest []wire.Param
+	for _, p := range sorted(params) {
+		known := slices.IndexFunc(replayed, func(name string) bool { return strings.EqualFold(name, p.Name) })
+		if known >= 0 {
+			set = append(set, wire.Param{Name: replayed[known], Value: p.Value})
+		} else {
+			rest = append(rest, p)
 		}
 	}
+	return canonical(rest), set
+}
+
+// canonical writes startup parameters so that two clients that mean the same are equal.
+func canonical(params []wire.Param) string {
+	var b strings.Builder
+	for _, p := range sorted(params) {
+		b.WriteString(strings.ToLower(p.Name) + "\x00" + p.Value + "\x00")
+	}
 	return b.String()
+}
+
+// sorted are the startup parameters in which a client has a say, by name, each once; the last counts, as in the server.
+func sorted(params []wire.Param) []wire.Param {
+	all := slices.Clone(params)
+	slices.SortStableFunc(all, func(a, b wire.Param) int {
+		return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
+	kept := all[:0]
+	for i, p := range all {
+		last := i+1 == len(all) || !strings.EqualFold(all[i+1].Name, p.Name)
+		if last && !isGuard(p.Name) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 // startup returns the parameters again.

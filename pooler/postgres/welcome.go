@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -8,10 +11,46 @@ import (
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
-// welcomes remembers what the server last reported at a login, by key: a client is told the same.
+// mostAnswers bounds how many answers to settings of logins are remembered.
+const mostAnswers = 1000
+
+// welcomes remembers what the server last reported at a login, by key, and what became of the settings that clients asked for:
+// a client is told the same.
 type welcomes struct {
-	mu     sync.Mutex
-	params map[key][]wire.Param
+	mu      sync.Mutex
+	params  map[key][]wire.Param
+	answers map[asked][]wire.Param
+}
+
+// asked is what a client asks for at its login.
+type asked struct {
+	key      key
+	settings string
+}
+
+func askedFor(k key, settings []wire.Param) asked {
+	var b strings.Builder
+	for _, p := range settings {
+		b.WriteString(p.Name + "\x00" + p.Value + "\x00")
+	}
+	return asked{k, b.String()}
+}
+
+// answer remembers what settings become.
+func (w *welcomes) answer(to asked, settings []wire.Param) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.answers == nil || len(w.answers) >= mostAnswers {
+		w.answers = make(map[asked][]wire.Param)
+	}
+	w.answers[to] = settings
+}
+
+func (w *welcomes) answered(to asked) ([]wire.Param, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	settings, ok := w.answers[to]
+	return settings, ok
 }
 
 func (w *welcomes) set(k key, params []wire.Param) {
@@ -33,7 +72,7 @@ func (w *welcomes) get(k key) ([]wire.Param, bool) {
 func (w *welcomes) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.params = nil
+	w.params, w.answers = nil, nil
 }
 
 // keep forgets the keys that have no pool any more.
@@ -49,18 +88,103 @@ func (w *welcomes) keep(servers *pool.Set[key, *conn]) {
 			delete(w.params, k)
 		}
 	}
+	for a := range w.answers {
+		if !known[a.key] {
+			delete(w.answers, a)
+		}
+	}
 }
 
-// welcome returns what the server reports to the logins of a client's key. If that is not known it opens a connection.
-func (e *Engine) welcome(cl *client) ([]wire.Param, error) {
-	if params, ok := e.welcomes.get(cl.key); ok && !cl.replicates { // who has no right to is told so at the login
-		return params, nil
+// welcome returns what the server reports to the logins of a client's key, and the settings that the client has asked for as
+// the server writes them. What is not known is found out on a server connection.
+func (e *Engine) welcome(cl *client, wanted []wire.Param) (told, chosen []wire.Param, err error) {
+	known, foreign := divide(wanted)
+	question := askedFor(cl.key, foreign)
+	told, ok := e.welcomes.get(cl.key)
+	answer, answered := e.welcomes.answered(question)
+	if !ok || len(foreign) > 0 && !answered || cl.replicates { // who has no right to is told so at the login
+		if told, answer, err = e.inquire(cl, foreign); err != nil {
+			return nil, nil, err
+		}
+		if len(foreign) > 0 {
+			e.welcomes.answer(question, answer)
+		}
 	}
+	chosen = slices.Concat(known, answer)
+	base := told
+	told = overlay(told, chosen)
+	return told, slices.DeleteFunc(chosen, func(p wire.Param) bool { return slices.Contains(base, p) }), nil
+}
+
+// divide parts settings of which the value is known as the server writes it, from others.
+func divide(wanted []wire.Param) (known, foreign []wire.Param) {
+	for _, p := range wanted {
+		if p.Name == "application_name" && isPlain(p.Value) {
+			known = append(known, p)
+		} else {
+			foreign = append(foreign, p)
+		}
+	}
+	return known, foreign
+}
+
+// isPlain says that a name is neither cut nor changed by the server.
+func isPlain(name string) bool {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return len(name) < 64
+}
+
+// overlay returns params with other values for some.
+func overlay(params, values []wire.Param) []wire.Param {
+	all := slices.Clone(params)
+	for i := range all {
+		for _, v := range values {
+			if v.Name == all[i].Name {
+				all[i].Value = v.Value
+			}
+		}
+	}
+	return all
+}
+
+// inquire finds out what the server reports at a login, and what settings become that a client asks for.
+func (e *Engine) inquire(cl *client, settings []wire.Param) (told, answer []wire.Param, err error) {
 	deadline := time.Time{}
 	lease, err := e.acquire(cl, &deadline)
 	if err != nil {
+		return nil, nil, err
+	}
+	c := lease.Conn()
+	if len(settings) == 0 {
+		lease.ReleaseAs(c.tag())
+		return c.params, nil, nil
+	}
+	answer, err = c.try(settings)
+	if refused, ok := errors.AsType[*wire.ServerError](err); err != nil && !ok {
+		lease.Discard(err)
+		return nil, nil, err
+	} else if ok {
+		err = refused
+	}
+	lease.ReleaseAs(c.tag())
+	return c.params, answer, err
+}
+
+// try sets settings on a connection that no client has, and returns what they have become. A *wire.ServerError is the server's.
+func (c *conn) try(settings []wire.Param) ([]wire.Param, error) {
+	err := c.talk(func() []byte { return c.machine.Try(settings) })
+	if err != nil {
 		return nil, err
 	}
-	defer lease.Release()
-	return lease.Conn().params, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	answer := slices.Clone(settings)
+	for i := range answer {
+		answer[i].Value = c.machine.Setting(answer[i].Name)
+	}
+	return answer, nil
 }

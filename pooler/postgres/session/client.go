@@ -204,8 +204,14 @@ func (s *Session) judgeHoard(p wire.Piece) verdict {
 	return v
 }
 
-// prepare makes a server connection that was just attached suit the session, before the first message.
+// prepare makes a server connection that was just attached, or has lost the session's settings, suit the session.
 func (s *Session) prepare() verdict {
+	if s.resets && s.reset != s.segment && s.owed.len() > 0 {
+		return wait // it may lose them now
+	}
+	if s.regain && s.owed.len() == 0 && !s.unsynced && !s.ignoring && s.status == wire.StatusIdle {
+		s.regain, s.starting, s.adapted = false, true, false
+	}
 	switch {
 	case s.replays > 0:
 		return wait
@@ -233,7 +239,6 @@ func (s *Session) adapt() bool {
 	if s.chosen.same(v.have) {
 		return len(s.scratch) > 0
 	}
-	s.counts.Replays++
 	if s.chosen.id == v.have.id {
 		s.scratch = wire.AppendQuery(s.scratch, s.chosen.nameScript())
 		s.push(entry{kind: replayName})
@@ -245,7 +250,7 @@ func (s *Session) adapt() bool {
 		s.push(entry{kind: replay})
 		s.replays++
 	}
-	return true
+	return len(s.scratch) > 0
 }
 
 // judgeDetached decides on a message that finds no server attached.
@@ -448,8 +453,8 @@ func mayDeallocate(text []byte) bool {
 }
 
 // startText begins to look at the text of a message, skip bytes behind the beginning of its body.
-func (s *Session) startText(skip uint8) {
-	s.reads = s.mapped()
+func (s *Session) startText(skip int) {
+	s.reads = s.mapped() || !s.own.empty()
 	if s.reads {
 		s.text.begin(s.server)
 		s.skip = skip
@@ -472,11 +477,14 @@ func (s *Session) read(p wire.Piece) {
 	}
 	s.reads = false
 	s.text.end()
-	if p.Type == wire.TypeParse {
+	if p.Type == wire.TypeParse && s.mapped() {
 		s.unnamed.seal(s.text.traits)
 		return
 	}
 	s.run(&s.text.traits)
+	if p.Type == wire.TypeQuery && s.resets {
+		s.reset = s.segment - 1
+	}
 	if s.text.drops && !s.ignoring && !s.uncertain {
 		s.owed.decide()
 		s.names.segment = s.segment - 1

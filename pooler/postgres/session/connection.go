@@ -96,33 +96,31 @@ func (v *Server) RefusedWrite() bool {
 	return refused
 }
 
-// Try returns what to send to a connection that no session has, to give it other settings; then everything that comes goes
-// to Quiet until it says Clean or Refused. They are what the connection has now, and these.
+// Try returns what to send to a connection that no session has, to find out what settings become that a client has asked for
+// at its login; then everything that comes goes to Quiet until it says Clean or Refused.
 func (v *Server) Try(params []wire.Param) []byte {
-	want := v.have
+	var script strings.Builder
 	for _, p := range params {
-		want = want.with(p.Name, p.Value)
+		script.WriteString("RESET " + p.Name + ";SET " + p.Name + " TO " + literal(p.Value) + ";")
 	}
-	out, queries := want.replay(nil, v)
-	v.expected += queries
+	v.expected++
 	v.trying, v.refused = true, wire.Report{}
-	return out
+	return wire.AppendQuery(nil, script.String())
 }
 
 // Refused is why an attempt has failed.
 func (v *Server) Refused() wire.Report { return v.refused }
 
-// Reported are the settings as the connection has them now, in no order.
-func (v *Server) Reported() []wire.Param {
-	all := make([]wire.Param, 0, len(v.login))
-	for name, value := range v.login {
-		if now, ok := v.have.get(name); ok {
-			value = now
-		}
-		all = append(all, wire.Param{Name: name, Value: value})
+// Setting returns the value that a reported setting has now.
+func (v *Server) Setting(name string) string {
+	if value, ok := v.have.get(name); ok {
+		return value
 	}
-	return all
+	return v.login[name]
 }
+
+// Statements is how many prepared statements are kept on the connection.
+func (v *Server) Statements() int { return v.slots.len() }
 
 // Cleanup returns what to send to a connection after Reset; then everything that comes goes to Quiet until it says Clean.
 func (v *Server) Cleanup() []byte {

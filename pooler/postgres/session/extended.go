@@ -22,6 +22,9 @@ func (s *Session) noteParse(p wire.Piece) verdict {
 	switch {
 	case len(body) == 0 || !s.mapped() || s.ignoring:
 		s.counts.ServerParses++
+		if name := bytes.IndexByte(body, 0); name >= 0 && !s.mapped() {
+			s.startText(name + 1)
+		}
 		return s.owe(entry{kind: parsing})
 	case body[0] == 0:
 		return s.noteUnnamedParse()
@@ -352,7 +355,9 @@ func (s *Session) noteClose(p wire.Piece) verdict {
 func (s *Session) run(has *traits) {
 	s.closesAll = has.drops
 	s.sets = s.sets || has.sets
-	s.resets = s.resets || has.resets
+	if has.resets && !s.own.empty() {
+		s.resets, s.reset = true, s.segment
+	}
 	s.changes = s.changes || has.changes
 	if has.pin != NotPinned {
 		s.pin(has.pin)

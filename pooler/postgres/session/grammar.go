@@ -235,7 +235,7 @@ func (t *text) pathWord(w []byte, quoted bool) {
 	t.pathBytes([]byte{'"'})
 	t.pathBytes(w)
 	t.pathBytes([]byte{'"'})
-	t.pathOK = t.pathOK && len(w) > 0 && len(w) <= maxName
+	t.pathOK = t.pathOK && len(w) <= maxName
 }
 
 func (t *text) pathBytes(b []byte) {

@@ -5,7 +5,9 @@ func (s *Session) done() {
 	e := s.owed.first()
 	switch {
 	case e.kind == replay:
-		s.replays--
+		if s.replays--; s.replays == 0 && s.refusal == nil {
+			s.server.follow(s.chosen)
+		}
 	case e.kind == parsing && e.slot != nil:
 		e.slot.ready = true
 	}

@@ -39,11 +39,20 @@ func (s *Session) endPath() {
 		s.pin(Set)
 	case p.rolled:
 	case p.names == "":
-		s.server.have = s.server.have.without(searchPath)
 		s.chosen = s.chosen.without(searchPath)
+		s.server.follow(s.chosen)
 	default:
-		s.server.have = s.server.have.with(searchPath, p.names)
 		s.chosen = s.chosen.with(searchPath, p.names)
+		s.server.follow(s.chosen)
+	}
+}
+
+// follow notes that the server has been given a session's search_path, which it does not report.
+func (v *Server) follow(chosen settings) {
+	if names, ok := chosen.get(searchPath); ok {
+		v.have = v.have.with(searchPath, names)
+	} else if !v.reports(searchPath) {
+		v.have = v.have.without(searchPath)
 	}
 }
 

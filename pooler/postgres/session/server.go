@@ -260,6 +260,7 @@ func (s *Session) ready(status byte) {
 	}
 	s.copying, s.ignored = false, false
 	s.done()
+	s.resets = s.resets && s.owed.len() > 0
 }
 
 // failed takes an ErrorResponse that is not the server's last word.

@@ -23,7 +23,6 @@ type Counts struct {
 	Parses       uint32 // Parse of the client
 	ServerParses uint32 // Parse to the server, the pooler's own included
 	Binds        uint32 // Bind of the client
-	Replays      uint32 // settings that were set on a server connection again
 }
 
 // Session is one client's session. It is not safe for concurrent use: the driver holds its lock around each call, and no
@@ -50,9 +49,10 @@ type Session struct {
 	pinned  Reason
 	status  byte // of the attached server's last ReadyForQuery
 	segment uint32
-	replays uint8 // replies to replay that are still to come
-	skip    uint8 // bytes before the text in the piece at hand
-	rest    int   // bytes of the piece at hand that are passed on behind what takes the place of the others
+	replays uint8  // replies to replay that are still to come
+	skip    int    // bytes before the text in the piece at hand
+	reset   uint32 // the segment of the last text that resets settings
+	rest    int    // bytes of the piece at hand that are passed on behind what takes the place of the others
 
 	drops    bool // the rest of the client's message at hand is dropped
 	hoards   bool // the rest of the client's message at hand goes to the hoard
@@ -70,7 +70,8 @@ type Session struct {
 	closesAll bool // what was bound last may close prepared statements
 
 	sets    bool // a text of this lease may have set what is not tracked
-	resets  bool // a text of this lease may have given settings the values they had at the login
+	resets  bool // a text under way may give settings the values they had at the login
+	regain  bool // the server has not got the session's settings any more
 	changes bool // a text of this lease may have changed settings
 
 	sending    bool // bytes are on their way to the server
@@ -108,7 +109,7 @@ func (s *Session) Tag() uint64 { return s.chosen.tag() }
 func (s *Session) Attach(server *Server) {
 	s.server, s.status = server, wire.StatusIdle
 	s.starting, s.adapted = true, false
-	s.sets, s.resets, s.changes = false, false, false
+	s.sets, s.resets, s.regain, s.changes = false, false, false, false
 }
 
 // Refuse answers the statement that asked for a server connection with an error of severity ERROR. The session goes on.
@@ -135,6 +136,9 @@ func (s *Session) Idle() bool {
 
 // Pinned says why the session keeps its server connection although it is in transaction mode.
 func (s *Session) Pinned() Reason { return s.pinned }
+
+// Application is the application_name that the client has chosen, and whether it has.
+func (s *Session) Application() (string, bool) { return s.chosen.get(applicationName) }
 
 // Names is how many prepared statements the session has by name.
 func (s *Session) Names() int { return len(s.names.known) }

@@ -92,6 +92,9 @@ func handle(text string) (h unique.Handle[string]) {
 	return h
 }
 
+// empty says that there is nothing to set.
+func (s settings) empty() bool { return len(s.list) == 0 && !s.apps }
+
 func (s settings) get(name string) (string, bool) {
 	if name == applicationName {
 		return s.app, s.apps
@@ -130,7 +133,7 @@ func (s settings) replay(dst []byte, v *Server) (out []byte, queries int) {
 func (s settings) differences(v *Server) (encoding, others string) {
 	var b strings.Builder
 	for _, p := range s.list {
-		if is, ok := v.have.get(p.Name); !ok || is != p.Value {
+		if v.Setting(p.Name) != p.Value {
 			encoding = v.assign(&b, encoding, p.Name, p.Value)
 		}
 	}
@@ -186,8 +189,10 @@ func (s *Session) setting(p wire.Piece) {
 		return
 	}
 	s.server.report(string(name), string(value))
-	if !notSettable(string(name)) {
-		s.chosen = s.server.have
+	if now, ok := s.server.have.get(string(name)); ok {
+		s.chosen = s.chosen.with(string(name), now)
+	} else {
+		s.chosen = s.chosen.without(string(name))
 	}
 }
 
@@ -216,7 +221,12 @@ func (s *Session) giveBack(p wire.Piece, e entry) []byte {
 		return nil
 	}
 	own, _ := s.own.get(string(name))
+	before, ok := s.chosen.get(string(name))
 	s.chosen = s.chosen.with(string(name), own)
+	s.regain = true
+	if ok && before == own {
+		return nil
+	}
 	s.server.scratch = wire.AppendParameterStatus(s.server.scratch[:0], name, own)
 	return s.server.scratch
 }

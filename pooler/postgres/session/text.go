@@ -63,15 +63,7 @@ func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 func (t *text) begin(v *Server) {
 	t.traits, t.grammar = traits{}, grammar{fresh: true}
 	t.server, t.position, t.before, t.wordLen = v, inCode, 0, 0
-	t.escapes = v.settingIs("standard_conforming_strings", "off")
-}
-
-// settingIs says that a reported setting has a value.
-func (v *Server) settingIs(name, value string) bool {
-	if is, ok := v.have.get(name); ok {
-		return is == value
-	}
-	return v.login[name] == value
+	t.escapes = v.Setting("standard_conforming_strings") == "off"
 }
 
 // feed takes the next piece of the text, which ends with a zero byte.
