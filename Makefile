@@ -17,9 +17,9 @@ demo-down: ## Remove the cluster of `make demo`; what was built stays for the ne
 	hack/demo.sh down
 
 ##@ Test
-.PHONY: test test-unit test-envtest test-e2e test-scale test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
+.PHONY: test test-unit test-envtest test-drivers test-e2e test-scale test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
 test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
-	hack/test.sh verify lint unit envtest e2e
+	hack/test.sh verify lint unit envtest drivers e2e
 verify: ## Check that generated files, formatting, go.mod and documents fit the sources
 	hack/test.sh verify
 lint: ## Run the linters and the import law
@@ -28,6 +28,8 @@ test-unit: ## Run the unit tests, and the engine tests against a real PostgreSQL
 	hack/test.sh unit
 test-envtest: ## Run the tests against a real API server
 	hack/test.sh envtest
+test-drivers: ## Run pgx's own suite, node-postgres, postgres.js, psycopg, psql and pgbench through Weir
+	hack/test.sh drivers
 test-e2e: ## Run the tests on a real kind cluster; KEEP=1 leaves it running
 	hack/test.sh e2e
 test-scale: ## Measure the operator with 1,000 pools of 10 pretended pods on a real API server; SCALE='--pools 100' makes it smaller
@@ -45,8 +47,9 @@ SOAK ?= 30m
 soak-pool: ## Wear the pool out against a PostgreSQL that is killed and restarted, for SOAK=30m
 	hack/postgresql.sh
 	go test -tags soak -race -count=1 -v -timeout 24h ./pooler/pool/soak -lasts $(SOAK)
-soak-sessions: ## Let random clients loose through Weir for SOAK (default 1h): no reply may reach another client
-	go test -race -v -timeout 0 -run NoReply ./pooler/postgres/oracle -oracle.duration $${SOAK:-1h} -oracle.clients $${CLIENTS:-32}
+soak-sessions: ## Let random clients loose through Weir for SOAK=30m: no reply may reach another client
+	hack/postgresql.sh
+	go test -race -count=1 -v -timeout 0 -run NoReply ./pooler/postgres/oracle -oracle.duration $(SOAK) -oracle.clients 32
 
 ##@ Build
 .PHONY: build images generate manifests clean

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test.sh: runs the named stages in order and says at the end what ran, how long, and how many tests.
-#   hack/test.sh [verify] [lint] [unit] [envtest] [e2e]
+#   hack/test.sh [verify] [lint] [unit] [envtest] [drivers] [e2e]
 # A stage that fails does not keep the others from running; the exit code tells. Results as JSON are in dist/test/.
 source "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 source "$repository/hack/check.sh"
@@ -66,13 +66,15 @@ stage_envtest() {
   go_test envtest -race -timeout 20m -p 1 $packages -ginkgo.poll-progress-after=60s
 }
 
+stage_drivers() { WEIR_RESULTS=$repository/$out hack/drivers.sh; }
+
 stage_e2e() { hack/e2e.sh "$out"; }
 
 # results STAGE: the files that a stage leaves
 results() {
   case $1 in
   unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" "$out/monitoring.json" "$out/bench-pool.json" ;;
-  envtest) echo "$out/envtest.json" ;;
+  envtest | drivers) echo "$out/$1.json" ;;
   e2e) echo "$out/e2e-kustomize.json" "$out/e2e-helm.json" ;;
   esac
 }
@@ -101,9 +103,9 @@ run() {
   rows+=("$(printf '%-8s %-7s %5d s %s' "$stage" "$result" $((SECONDS - begin)) "${counted%;}")")
 }
 
-[ $# -gt 0 ] || die "usage: hack/test.sh verify|lint|unit|envtest|e2e..."
+[ $# -gt 0 ] || die "usage: hack/test.sh verify|lint|unit|envtest|drivers|e2e..."
 for stage; do
-  declare -F "stage_$stage" >/dev/null || die "there is no stage $stage: verify, lint, unit, envtest and e2e are those that can be run"
+  declare -F "stage_$stage" >/dev/null || die "there is no stage $stage: verify, lint, unit, envtest, drivers and e2e are those that can be run"
 done
 check_go
 mkdir -p "$out"

@@ -49,7 +49,8 @@ func serve(t *testing.T, db *pgtest.Server, mode postgres.PoolMode, maxOpen int)
 	engine := postgres.New(postgres.Options{Logger: slog.New(slog.DiscardHandler)})
 	err := engine.Apply(postgres.Config{
 		Name: "main", Endpoints: []postgres.Endpoint{{Host: db.Host, Port: db.Port}}, PoolMode: mode,
-		Users: map[string]postgres.Passwords{"app": {password}},
+		Users:                 map[string]postgres.Passwords{"app": {password}},
+		MaxPreparedStatements: 200,
 		Limits: postgres.Limits{MaxOpen: maxOpen, MaxIdle: maxOpen, MaxWaiting: -1, MaxClients: 1000,
 			IdleTimeout: time.Minute, AcquireTimeout: 30 * time.Second},
 	})
