@@ -15,8 +15,15 @@ func (k *proof) holds(who string, open, limit int) {
 	k.open = open
 }
 
-// check proves at each unlock what the package promises. It panics otherwise, with the lock held.
+// check proves at each unlock what the package promises. It panics otherwise, and unlocks before, so that a test that cleans
+// up after itself ends.
 func (g *group[C]) check() {
+	defer func() {
+		if broken := recover(); broken != nil {
+			g.mu.Unlock()
+			panic(broken)
+		}
+	}()
 	var sum tally
 	waiting, hungry := 0, 0
 	for _, p := range g.pools {
