@@ -31,8 +31,7 @@ type Pool[C any] struct {
 	granted uint64        // when it last got a place, in grants of the group
 	used    time.Duration // when it was last acquired from, on the coarse clock
 	stat    Stats         // what only rises; the rest is filled in by Stats
-	peaks   peaks         // since the last look, see size
-	highest peaks         // before it, since ResetPeaks
+	peaks   peaks         // since ResetPeaks
 	size    size
 	shed    shed
 	proof   proof //nolint:unused // see check

@@ -52,6 +52,7 @@ func (p *Pool[C]) lend(e *entry[C], class uint8) Lease[C] {
 		g.clock()
 	}
 	p.used, e.lentAt = g.now, g.now
+	p.size.peak = max(p.size.peak, p.tally[lent])
 	p.peaks.see(p.tally[lent], p.queue.len)
 	g.peaks.see(g.tally[lent], g.waiting)
 	return Lease[C]{e, e.turn.Load()}

@@ -96,9 +96,6 @@ func (p *Pool[C]) watching() {
 // look brings R up to date, and reports true, each second.
 func (p *Pool[C]) look() bool {
 	s, now := &p.size, p.group.now
-	s.peak = max(s.peak, p.peaks.lent)
-	p.highest.see(p.peaks.lent, p.peaks.waiting)
-	p.peaks = peaks{p.tally[lent], p.queue.len}
 	past := now - s.looked
 	if past < lookEvery {
 		return false

@@ -110,7 +110,7 @@ func (p *Pool[C]) Stats() Stats {
 		s.Oldest = g.clock() - w.since
 	}
 	s.Keep, s.Ceiling = p.keep(), p.size.ceiling
-	s.PeakLent, s.PeakWaiting = max(p.peaks.lent, p.highest.lent), max(p.peaks.waiting, p.highest.waiting)
+	s.PeakLent, s.PeakWaiting = p.peaks.lent, p.peaks.waiting
 	s.blame(&p.dials)
 	return s
 }
@@ -120,8 +120,7 @@ func (p *Pool[C]) ResetPeaks() {
 	g := p.group
 	g.mu.Lock()
 	defer g.unlock()
-	p.size.peak = max(p.size.peak, p.peaks.lent)
-	p.peaks, p.highest = peaks{p.tally[lent], p.queue.len}, peaks{}
+	p.peaks = peaks{p.tally[lent], p.queue.len}
 }
 
 func (p *Pool[C]) brief() Brief {
