@@ -22,19 +22,18 @@ func (p *Pool[C]) wait(ctx context.Context) error {
 	select {
 	case <-p.done:
 		return nil
-	default:
-	}
-	select {
-	case <-p.done:
-		return nil
 	case <-ctx.Done():
-		g := p.group
-		g.mu.Lock()
-		g.clock()
-		p.seize()
-		g.unlock()
-		return context.Cause(ctx)
 	}
+	cause := context.Cause(ctx)
+	g := p.group
+	g.mu.Lock()
+	defer g.unlock()
+	if p.open() == 0 {
+		return nil
+	}
+	g.clock()
+	p.seize()
+	return cause
 }
 
 // stop lets nobody in, tells those who wait, and closes or calls off what is not lent.
@@ -46,9 +45,7 @@ func (p *Pool[C]) stop() {
 	for w := p.queue.oldest(); w != nil; w = p.queue.oldest() {
 		p.fail(w, ErrClosed)
 	}
-	for len(p.idle) > 0 {
-		p.shut(p.popCold(), Shutdown)
-	}
+	p.cool(0, Shutdown)
 	for e := range p.all {
 		if e.state == dialing || e.state == resetting {
 			p.shut(e, Shutdown)

@@ -17,7 +17,7 @@ type dials struct {
 	fails    int           // in a row
 	err      error         // the last failure
 	failedAt time.Duration // of err, on the group's clock
-	failing  time.Time     // since when there was no success; zero: the last dial succeeded, or none was tried
+	failing  time.Time     // since when, if fails > 0
 	rounds   int           // of backoff in a row; dials that fail together are one
 	backoff  bool          // no dial until retry fires
 	retryAt  time.Duration
@@ -56,9 +56,16 @@ func (p *Pool[C]) stock() {
 	}
 	lacking := max(p.cfg.Min-p.held(),
 		p.cfg.MinIdle+p.wanting()-p.tally[idle]-p.tally[dialing]-p.tally[resetting])
-	for n := min(lacking, p.room(), p.group.budget-p.group.open()); n > 0; n-- {
+	p.fill(lacking)
+}
+
+// fill begins n more dials, as far as there is room and budget, and tells how many.
+func (p *Pool[C]) fill(n int) (begun uint64) {
+	for n = min(n, p.room(), p.group.budget-p.group.open()); n > 0; n-- {
 		p.grow()
+		begun++
 	}
+	return begun
 }
 
 // grow takes a place and starts to dial.
@@ -121,7 +128,6 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	if p.dials.window < p.cfg.MaxDials {
 		p.dials.window++
 	}
-	p.dials.failing = time.Time{}
 	e.born = p.group.now
 	e.setExpiry()
 	p.settle(e)
@@ -133,7 +139,7 @@ func (p *Pool[C]) dialFailed(e *entry[C], err error, final, refused bool) {
 	d, now := &p.dials, p.group.now
 	p.stat.DialFailed++
 	p.drop(e)
-	if d.failing.IsZero() {
+	if d.fails == 0 {
 		d.failing = time.Now()
 	}
 	d.err, d.failedAt, d.window = err, now, 1

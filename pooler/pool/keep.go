@@ -57,8 +57,13 @@ func (p *Pool[C]) prune() {
 func (p *Pool[C]) shrink() {
 	for p.held() > p.limit() && p.callOff() {
 	}
-	for len(p.idle) > max(0, p.cfg.MaxIdle) {
-		p.shut(p.popCold(), Surplus)
+	p.cool(max(0, p.cfg.MaxIdle), Surplus)
+}
+
+// cool closes what is idle above n, from the cold end. The caller serves.
+func (p *Pool[C]) cool(n int, why Reason) {
+	for len(p.idle) > n {
+		p.shut(p.popCold(), why)
 	}
 }
 

@@ -293,9 +293,7 @@ func (p *Pool[C]) Retire() {
 	g.clock()
 	p.generation++
 	p.size.ceiling = 0
-	for len(p.idle) > 0 {
-		p.shut(p.popCold(), Retired)
-	}
+	p.cool(0, Retired)
 	p.calm()
 	p.serve()
 }

@@ -10,10 +10,7 @@ func (p *Pool[C]) replace() {
 	}
 	old := p.aging()
 	lacking := min(old, p.missed()-(p.held()-old))
-	for n := min(lacking, p.room(), p.group.budget-p.group.open()); n > 0; n-- {
-		p.stat.Replaced++
-		p.grow()
-	}
+	p.stat.Replaced += p.fill(lacking)
 }
 
 // aging is how many connections expire before another would be there.

@@ -226,19 +226,13 @@ func (s *Set[K, C]) Stats() Stats {
 	g := s.group
 	g.mu.Lock()
 	defer g.unlock()
-	now := g.clock()
+	g.clock()
 	sum := g.past
 	for _, p := range g.pools {
-		sum.count(&p.stat)
-		sum.blame(&p.dials)
-		sum.Keep += p.keep()
-		if w := p.queue.oldest(); w != nil {
-			sum.Oldest = max(sum.Oldest, now-w.since)
-		}
+		p.report(&sum)
 	}
-	sum.gauge(&g.tally)
+	sum.gauge(&g.tally, g.peaks)
 	sum.Waiting, sum.Max, sum.Pools = g.waiting, g.budget, len(s.pools)
-	sum.PeakLent, sum.PeakWaiting = g.peaks.lent, g.peaks.waiting
 	return sum
 }
 

@@ -125,13 +125,8 @@ func (p *Pool[C]) missed() int {
 
 // warm dials one connection for the ready stock, with what no client needs, if none is on its way.
 func (p *Pool[C]) warm() {
-	g := p.group
-	if p.cfg.Ready <= 0 || p.queue.len > 0 || p.tally[dialing] > 0 || p.tally[idle] >= p.cfg.MaxIdle ||
-		len(g.hungry) > 0 || g.open() >= g.budget {
+	if p.cfg.Ready <= 0 || len(p.group.hungry) > 0 || p.tally[dialing] > 0 || p.tally[idle] >= p.cfg.MaxIdle {
 		return
 	}
-	if p.held() < p.keep() && p.room() > 0 {
-		p.stat.Warmed++
-		p.grow()
-	}
+	p.stat.Warmed += p.fill(min(1, p.keep()-p.held()))
 }

@@ -81,10 +81,11 @@ func (s *Stats) count(o *Stats) {
 	}
 }
 
-// gauge fills in the counts of connections.
-func (s *Stats) gauge(t *tally) {
+// gauge fills in the counts of connections, and the peaks.
+func (s *Stats) gauge(t *tally, k peaks) {
 	s.Open, s.Idle, s.Lent, s.Dialing, s.Resetting, s.Closing =
 		t.open(), t[idle], t[lent], t[dialing], t[resetting], t[closing]
+	s.PeakLent, s.PeakWaiting = k.lent, k.waiting
 }
 
 // blame takes over how the dials of p go, if it has failed for longer.
@@ -103,16 +104,22 @@ func (p *Pool[C]) Stats() Stats {
 	g := p.group
 	g.mu.Lock()
 	defer g.unlock()
-	s := p.stat
-	s.gauge(&p.tally)
-	s.Waiting, s.Max, s.Pools = p.queue.len, min(p.limit(), g.budget), 1
-	if w := p.queue.oldest(); w != nil {
-		s.Oldest = g.clock() - w.since
-	}
-	s.Keep, s.Ceiling = p.keep(), p.size.ceiling
-	s.PeakLent, s.PeakWaiting = p.peaks.lent, p.peaks.waiting
-	s.blame(&p.dials)
+	g.clock()
+	var s Stats
+	p.report(&s)
+	s.gauge(&p.tally, p.peaks)
+	s.Waiting, s.Max, s.Pools, s.Ceiling = p.queue.len, min(p.limit(), g.budget), 1, p.size.ceiling
 	return s
+}
+
+// report adds what the pools of a Set add up to.
+func (p *Pool[C]) report(s *Stats) {
+	s.count(&p.stat)
+	s.blame(&p.dials)
+	s.Keep += p.keep()
+	if w := p.queue.oldest(); w != nil {
+		s.Oldest = max(s.Oldest, p.group.now-w.since)
+	}
 }
 
 // ResetPeaks begins a new span for PeakLent and PeakWaiting: they restart from what is lent and waiting now.
