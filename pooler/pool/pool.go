@@ -76,21 +76,13 @@ func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 // Dial that is final, or a *WaitError that tells how long and for what the client waited and wraps the cause of ctx's end
 // and the last dial error. A connection is never lent after ctx is done, even when it became free before.
 func (p *Pool[C]) Acquire(ctx context.Context, opts ...Option) (Lease[C], error) {
-	done := ctx.Err() != nil
+	ended := causeOf(ctx) // before the lock: it may be foreign code
 	deadline, _ := ctx.Deadline()
 	p.group.mu.Lock()
-	if done {
-		return Lease[C]{}, p.refuse(context.Cause(ctx))
+	if ended != nil {
+		return Lease[C]{}, p.refuse(ended)
 	}
 	return p.acquire(ctx, deadline, wanted(opts))
-}
-
-// refuse gives up the lock and explains why a client whose time is up is not let in.
-func (p *Pool[C]) refuse(cause error) error {
-	p.group.clock()
-	err := p.waitError(0, p.queue.len, cause)
-	p.group.unlock()
-	return &err
 }
 
 // acquire is Acquire with the lock held, which it gives up. No foreign code runs meanwhile, not even ctx's.
@@ -100,14 +92,28 @@ func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time, want want) (L
 		g.unlock()
 		return l, nil
 	}
-	w := g.newWaiter(p, deadline, want)
-	if err := p.enter(w); err != nil {
-		g.unlock()
-		g.recycle(w)
+	w, err := p.enter(deadline, want, nil)
+	g.unlock()
+	if err != nil {
 		return Lease[C]{}, err
 	}
-	g.unlock()
 	return p.await(ctx, w)
+}
+
+// causeOf is the cause of ctx's end; nil if it goes on.
+func causeOf(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// refuse gives up the lock and explains why a client whose time is up is not let in.
+func (p *Pool[C]) refuse(cause error) error {
+	p.group.clock()
+	err := p.waitError(0, p.queue.len, cause)
+	p.group.unlock()
+	return &err
 }
 
 // await blocks until w is answered or ctx is done.
@@ -166,34 +172,29 @@ func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration)
 //
 // cancel gives the place in the queue up. It reports true if deliver will not be called any more, false if it was or is about to be.
 func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error), opts ...Option) (cancel func() bool) {
-	late := past(deadline)
 	p.group.mu.Lock()
-	if late {
-		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
-		return tooLate
-	}
 	return p.acquireFunc(deadline, deliver, wanted(opts))
 }
-
-func past(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
 // acquireFunc is AcquireFunc with the lock held, which it gives up.
 func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) (cancel func() bool) {
 	g := p.group
+	if !deadline.IsZero() && !time.Now().Before(deadline) {
+		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
+		return tooLate
+	}
 	if l, ok := p.take(want); ok {
 		g.unlock()
 		deliver(l, nil)
 		return tooLate
 	}
-	w := g.newWaiter(p, deadline, want)
-	w.deliver = deliver
-	ticket := w.ticket
-	if err := p.enter(w); err != nil {
+	w, err := p.enter(deadline, want, deliver)
+	if err != nil {
 		g.unlock()
-		g.recycle(w)
 		deliver(Lease[C]{}, err)
 		return tooLate
 	}
+	ticket := w.ticket
 	if w.queued && w.deadline != 0 {
 		w.arm()
 	}

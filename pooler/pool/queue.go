@@ -48,7 +48,6 @@ func (q *queue[C]) remove(w *waiter[C]) {
 		w.next.prev = w.prev
 	}
 	w.prev, w.next, w.queued = nil, nil, false
-	w.ticket++
 	q.len--
 	if l.len--; l.len == 0 {
 		l.credit = 0

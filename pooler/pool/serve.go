@@ -53,8 +53,8 @@ func (p *Pool[C]) lend(e *entry[C], class uint8) Lease[C] {
 	}
 	p.used, e.lentAt = g.now, g.now
 	p.size.peak = max(p.size.peak, p.tally[lent])
-	p.peaks.see(p.tally[lent], p.queue.len)
-	g.peaks.see(g.tally[lent], g.waiting)
+	p.peaks.lent = max(p.peaks.lent, p.tally[lent])
+	g.peaks.lent = max(g.peaks.lent, g.tally[lent])
 	return Lease[C]{e, e.turn.Load()}
 }
 

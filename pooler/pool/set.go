@@ -35,14 +35,14 @@ func NewSet[K comparable, C any](budget int, open func(K) (Config, Hooks[C], err
 
 // Acquire is Pool.Acquire for a key. The error may also be what open returned.
 func (s *Set[K, C]) Acquire(ctx context.Context, key K, opts ...Option) (Lease[C], error) {
-	done := ctx.Err() != nil
+	ended := causeOf(ctx) // before the lock: it may be foreign code
 	deadline, _ := ctx.Deadline()
 	p, err := s.lock(key)
 	if err != nil {
 		return Lease[C]{}, err
 	}
-	if done {
-		return Lease[C]{}, p.refuse(context.Cause(ctx))
+	if ended != nil {
+		return Lease[C]{}, p.refuse(ended)
 	}
 	return p.acquire(ctx, deadline, wanted(opts))
 }
@@ -52,10 +52,6 @@ func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C]
 	p, err := s.lock(key)
 	if err != nil {
 		deliver(Lease[C]{}, err)
-		return tooLate
-	}
-	if past(deadline) {
-		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
 		return tooLate
 	}
 	return p.acquireFunc(deadline, deliver, wanted(opts))

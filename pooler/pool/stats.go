@@ -143,11 +143,6 @@ func (p *Pool[C]) brief() Brief {
 // peaks are the highest counts of a span.
 type peaks struct{ lent, waiting int }
 
-func (k *peaks) see(lent, waiting int) {
-	k.lent = max(k.lent, lent)
-	k.waiting = max(k.waiting, waiting)
-}
-
 // buckets of a Histogram: 16 µs and its doubles up to 67 s, and one for what is above.
 const (
 	buckets    = 24

@@ -11,7 +11,7 @@ type waiter[C any] struct {
 	pool       *Pool[C]
 	prev, next *waiter[C]
 	queued     bool
-	ticket     uint64 // rises when the waiter leaves the queue
+	ticket     uint64 // rises with each use
 	seq        uint64 // its place since the pool began
 
 	since    time.Duration // on the group's clock
@@ -36,6 +36,7 @@ func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time, want want) *waiter[
 	if w == nil {
 		w = &waiter[C]{home: g, ready: make(chan struct{}, 1)}
 	}
+	w.ticket++
 	w.pool, w.since, w.deadline, w.want = p, g.clock(), 0, want
 	if p.cfg.LeakAfter > 0 {
 		w.site = here()
@@ -61,19 +62,21 @@ func (w *waiter[C]) failure() error {
 	return &late
 }
 
-// enter puts w in the queue, or refuses it.
-func (p *Pool[C]) enter(w *waiter[C]) error {
+// enter puts a client in the queue, or refuses it. It may have been answered when enter returns.
+func (p *Pool[C]) enter(deadline time.Time, want want, deliver func(Lease[C], error)) (*waiter[C], error) {
 	g := p.group
 	switch {
 	case p.closed:
-		return ErrClosed
+		return nil, ErrClosed
 	case p.final != nil && p.held() == 0:
 		p.stat.Refused++
-		return p.final
-	case p.full(w.class):
+		return nil, p.final
+	case p.full(want.class):
 		p.stat.QueueFull++
-		return ErrQueueFull
+		return nil, ErrQueueFull
 	}
+	w := g.newWaiter(p, deadline, want)
+	w.deliver = deliver
 	p.queue.push(w)
 	if p.queue.len == 1 {
 		p.shed.begins(w.since)
@@ -81,11 +84,11 @@ func (p *Pool[C]) enter(w *waiter[C]) error {
 	}
 	g.waiting++
 	p.used = g.now
-	p.peaks.see(p.tally[lent], p.queue.len)
-	g.peaks.see(g.tally[lent], g.waiting)
+	p.peaks.waiting = max(p.peaks.waiting, p.queue.len)
+	g.peaks.waiting = max(g.peaks.waiting, g.waiting)
 	g.wake()
 	p.serve()
-	return nil
+	return w, nil
 }
 
 // full reports whether the next client would wait for others as one too many. See Config.MaxWaiting.
