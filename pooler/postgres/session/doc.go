@@ -43,8 +43,9 @@
 // The unnamed statement is kept up to 16 KiB and parsed again when it is used in another transaction. One that is longer
 // keeps the connection until it was bound once.
 //
-// DEALLOCATE and DISCARD ALL in SQL are followed. SQL sees names as the server has them: pg_prepared_statements shows the
-// pooler's, and EXECUTE does not find a name that was given by the protocol, until the session is pinned (PREPARE does that).
+// DEALLOCATE of a name (by a simple query of its own), DEALLOCATE ALL and DISCARD ALL are followed. SQL sees names as the
+// server has them: pg_prepared_statements shows the pooler's, and EXECUTE does not find a name that was given by the protocol,
+// until the session is pinned (PREPARE does that).
 //
 // # Settings
 //
