@@ -147,6 +147,18 @@ func TestAGoodbyeBehindAStatementLetsItFinish(t *testing.T) {
 	eventually(t, "nothing is lent", func() bool { return f.Stats().Lent == 0 })
 }
 
+func TestAServerThatDiesWhileItFinishesBehindAGoodbyeIsReplaced(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	cfg.Limits.MaxOpen = 1
+	f := serve(t, db, cfg)
+	r := f.raw()
+	r.send(query("SELECT pg_sleep(600)"), wire.AppendTerminate(nil))
+	eventually(t, "the client has left", func() bool { return f.Stats().Clients == 0 && db.Connections("wait_event = 'PgSleep'") == 1 })
+	db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
+	exec(t, f.connect(), "SELECT 1")
+}
+
 func TestAWaitingClientThatGoesAwayIsForgotten(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	cfg := config(db)

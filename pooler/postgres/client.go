@@ -323,6 +323,9 @@ func (cl *client) detached(do session.Action) *conn {
 func (cl *client) leave(polite bool) {
 	cl.mu.Lock()
 	cl.closing = true
+	if !cl.pinned.IsZero() {
+		cl.unpin()
+	}
 	if !polite && cl.part() {
 		cl.mu.Unlock()
 		return
@@ -330,9 +333,6 @@ func (cl *client) leave(polite bool) {
 	busy := cl.machine.Busy()
 	do := cl.machine.Leave(polite)
 	c := cl.detached(do)
-	if !cl.pinned.IsZero() {
-		cl.unpin()
-	}
 	cl.mu.Unlock()
 	switch {
 	case c == nil:
@@ -353,7 +353,8 @@ func (cl *client) letGo() {
 // idle says that nothing of the client is under way; mu is locked.
 func (cl *client) idle() bool { return cl.established && cl.wait == nil && cl.machine.Idle() }
 
-// serverLost tells the client that its server connection is gone.
+// serverLost tells the client that its server connection is gone. A client that has left while the server was to finish
+// what it had asked for gives it up.
 func (cl *client) serverLost() {
 	cl.engine.counters.serversLost.Add(1)
 	cl.mu.Lock()
@@ -361,9 +362,10 @@ func (cl *client) serverLost() {
 	cl.mu.Unlock()
 	if told {
 		cl.hangUp(nil, nil)
-		return
+	} else {
+		cl.hangUp(serverLostMessage, nil)
 	}
-	cl.hangUp(serverLostMessage, nil)
+	cl.abandon()
 }
 
 // hangUp sends a last message and lets the client read it before the connection is closed. Nothing happens if the client is

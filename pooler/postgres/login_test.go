@@ -42,7 +42,7 @@ func TestWhoMayComeIn(t *testing.T) {
 	refused(t, f.urlOf("app", "app's secret", "nowhere"), "3D000")
 	refused(t, f.url("no_such_setting", "1"), "42704")
 	refused(t, f.url("datestyle", "nonsense"), "22023")
-	refused(t, f.url("replication", "database"), "0A000")
+	refused(t, f.url("replication", "database"), "42501") // as the server says
 	if s := f.Stats(); s.LoginsFailed != 6 || s.Reachability != postgres.Reachable {
 		t.Errorf("%d failed logins, reachable %v; want 6 and True: %v", s.LoginsFailed, s.Reachability, s.Fault)
 	}
