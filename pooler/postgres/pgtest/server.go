@@ -256,11 +256,26 @@ func (s *Server) Stop() {
 // Kill kills the server: its clients are not told.
 func (s *Server) Kill() {
 	s.t.Helper()
+	s.freeze() // else it starts another backend meanwhile, which outlives it and keeps the next server from starting
 	for _, pid := range append(s.children(), s.pid()) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 	}
 	s.Stop()
 	os.Remove(filepath.Join(s.data(), "postmaster.pid"))
+}
+
+// freeze stops the server's own process, and returns when it stands.
+func (s *Server) freeze() {
+	s.t.Helper()
+	pid := s.pid()
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, state, _ := strings.Cut(string(text), ") "); err != nil || strings.HasPrefix(state, "T") {
+			return
+		}
+	}
+	s.t.Fatal("PostgreSQL does not stand still")
 }
 
 // Restart is Stop and Run.
