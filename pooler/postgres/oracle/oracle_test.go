@@ -231,10 +231,10 @@ func (w *world) kill(n int) {
 
 // settled checks what must be true when everybody has gone.
 func (w *world) settled() {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(20 * time.Second)
 	for s := w.engine.Stats(); s.Lent > 0 || s.Waiting > 0 || s.Pinned > 0 || s.Clients > 0; s = w.engine.Stats() {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("everybody has gone, and %d connections are lent, %d clients are there", s.Lent, s.Clients)
+			w.t.Fatalf("everybody has gone, and this is left: %+v", s)
 		}
 		time.Sleep(10 * time.Millisecond) // between two looks at what cannot be waited on
 	}
