@@ -25,6 +25,9 @@ var ofThisRun = regexp.MustCompile(`servicefile='[^']*'`)
 // otherwise waits for two minutes.
 const notRun = "^TestConnCopyFromConnectionTerminated$"
 
+// sometimes begins the reason of what differs in some runs only.
+const sometimes = "Sometimes: "
+
 // outcome of each test of pgx, by its package and name: pass, fail or skip.
 type outcome map[string]string
 
@@ -43,7 +46,7 @@ func TestPgxsOwnSuite(t *testing.T) {
 				was, is := direct[name], got[name]
 				reason, written := want[name]
 				switch {
-				case was == is && written:
+				case was == is && written && !strings.HasPrefix(reason, sometimes):
 					t.Errorf("%s is no different: take it off the list (%s)", name, reason)
 				case was != is && !written:
 					t.Errorf("%s: %s with PostgreSQL, %s through Weir", name, word(was), word(is))
