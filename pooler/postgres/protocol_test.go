@@ -235,3 +235,18 @@ func TestWhatOutlivesATransactionPinsTheSession(t *testing.T) {
 		})
 	}
 }
+
+func TestAPinnedClientThatGoesWhileItsStatementRunsIsNotCountedAnyMore(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	f := serve(t, db, config(db))
+	r := f.raw()
+	r.send(query("LISTEN news"))
+	r.until(1)
+	r.send(query("SELECT pg_sleep(100)"))
+	eventually(t, "the statement runs", func() bool { return db.Connections("wait_event = 'PgSleep'") == 1 })
+	if n := f.Stats().Pinned; n != 1 {
+		t.Fatalf("%d clients are pinned, want 1", n)
+	}
+	r.conn.Close()
+	eventually(t, "nobody is pinned", func() bool { s := f.Stats(); return s.Pinned == 0 && s.Lent == 0 })
+}

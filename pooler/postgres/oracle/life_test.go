@@ -109,6 +109,9 @@ func (l *life) run(b *batch) error {
 		l.conn.Close() // whoever still writes
 	}
 	<-sent
+	if err != nil && !errors.Is(err, errEnded) {
+		return fmt.Errorf("%w, to %.2000q", err, b.send)
+	}
 	return err
 }
 
