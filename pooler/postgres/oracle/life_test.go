@@ -1,7 +1,7 @@
 package oracle
 
 import (
-	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/xdg-go/scram"
 
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
@@ -66,28 +66,67 @@ func (b *batch) add(message []byte, wants ...want) {
 func begin(w *world, client, number int, rng *rand.Rand) (*life, error) {
 	l := &life{
 		world: w, rng: rng, mark: fmt.Sprintf("mark-%d-%d-", client, number), status: wire.StatusIdle,
-		names: map[string]int{}, in: wire.Scanner{Rules: wire.BackendRules(nil)},
+		names: map[string]int{},
 	}
 	l.app = l.next()
 	l.pins = rng.IntN(12) == 0
-	cfg, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%d user=app dbname=postgres sslmode=disable application_name=%s",
-		w.addr.IP, w.addr.Port, l.app))
+	conn, err := net.Dial("tcp", w.addr.String())
 	if err != nil {
 		return nil, err
 	}
-	cfg.Password = password
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
-	if err != nil {
+	l.conn = conn
+	if err := l.logIn(); err != nil {
+		conn.Close()
 		return nil, fmt.Errorf("log in: %w", err)
 	}
-	hijacked, err := conn.Hijack()
-	if err != nil {
-		return nil, err
-	}
-	l.conn, l.pid, l.secret = hijacked.Conn, hijacked.PID, hijacked.SecretKey
 	return l, nil
+}
+
+// logIn logs in. No driver does it: what a driver has begun to read in the background would be missing here.
+func (l *life) logIn() error {
+	talk, err := scram.SHA256.NewClient("app", password, "")
+	if err != nil {
+		return err
+	}
+	exchange := talk.NewConversation()
+	l.conn.SetDeadline(time.Now().Add(patience))
+	hello := wire.AppendStartup(nil, wire.Version30, "app", "postgres", []wire.Param{{Name: "application_name", Value: l.app}})
+	l.in.Rules = wire.ServerLoginRules()
+	for typ := byte(0); typ != wire.TypeReadyForQuery; {
+		if _, err := l.conn.Write(hello); err != nil {
+			return err
+		}
+		var body []byte
+		if typ, body, err = l.receive(); err != nil {
+			return err
+		}
+		hello = nil
+		switch typ {
+		case wire.TypeAuthentication:
+			if hello, err = answer(exchange, body); err != nil {
+				return err
+			}
+		case wire.TypeBackendKeyData:
+			l.pid, l.secret = binary.BigEndian.Uint32(body), body[4:]
+		}
+	}
+	l.in.Rules = replies
+	return nil
+}
+
+var replies = wire.BackendRules(nil)
+
+// answer answers a request for authentication.
+func answer(exchange *scram.ClientConversation, body []byte) ([]byte, error) {
+	switch binary.BigEndian.Uint32(body) {
+	case wire.AuthSASL:
+		first, err := exchange.Step("")
+		return wire.AppendSASLInitialResponse(nil, "SCRAM-SHA-256", first), err
+	case wire.AuthSASLContinue:
+		next, err := exchange.Step(string(body[4:]))
+		return wire.AppendSASLResponse(nil, next), err
+	}
+	return nil, nil
 }
 
 // next returns a new mark.
