@@ -29,6 +29,7 @@ type backend struct {
 	zone     string // a setting of the session
 	before   string // what it was when the transaction began
 	reset    string // what it is without being set
+	app      string // application_name
 	most     int    // names it has had at once
 	log      string // types of the messages taken
 }
@@ -232,17 +233,15 @@ func (b *backend) run(text string, extended bool) {
 
 // runUtility runs what begins like SQL.
 func (b *backend) runUtility(text string) bool {
-	word, rest, _ := strings.Cut(strings.TrimSuffix(text, ";"), " ")
+	word, rest, _ := strings.Cut(text, " ")
 	switch {
-	case word == "SET":
-		_, value, _ := strings.Cut(rest, "E'")
-		b.report(strings.TrimSuffix(value, "'"))
-		b.say(tag("SET"))
-	case word == "RESET":
-		b.report(b.reset)
-		b.say(tag("RESET"))
+	case word == "SET", word == "RESET":
+		for _, text := range strings.Split(strings.TrimSuffix(text, ";"), ";") {
+			b.set(text)
+		}
 	case text == "DISCARD ALL":
 		b.report(b.reset)
+		b.app = ""
 		b.forget()
 		b.say(tag(text))
 	case text == "DEALLOCATE ALL":
@@ -259,6 +258,23 @@ func (b *backend) runUtility(text string) bool {
 		return false
 	}
 	return true
+}
+
+// set runs SET or RESET of the time zone or the application's name.
+func (b *backend) set(text string) {
+	word, rest, _ := strings.Cut(text, " ")
+	name, rest, _ := strings.Cut(rest, " ")
+	_, value, _ := strings.Cut(strings.TrimSuffix(rest, "'"), "E'")
+	switch {
+	case name == applicationName:
+		b.app = value
+		b.say(wire.AppendParameterStatus(nil, applicationName, value))
+	case word == "RESET":
+		b.report(b.reset)
+	default:
+		b.report(value)
+	}
+	b.say(tag(word))
 }
 
 func (b *backend) forget() {
@@ -313,6 +329,7 @@ type player struct {
 	name   string
 	s      Session
 	said   []byte
+	coming []byte // said, on its way to the machine
 	unsent []byte // said, not taken by the machine yet
 	got    []byte
 	queued bool
@@ -444,6 +461,7 @@ func phrases(name string) map[string][]byte {
 		"describe named": message('D', 'S', 'n', 0), "close named": message('C', 'S', 'n', 0), "bind m": bindTo("m"),
 		"named begin": bytes.Join([][]byte{parse("b", name+" begin"), bindTo("b"), executeAll}, nil),
 		"named batch": bytes.Join([][]byte{parse("n", name+" select"), bindTo("n"), executeAll, syncAll}, nil),
+		"long":        parse("l", name+" "+strings.Repeat("x", 2*seenNames)),
 		"use":         bytes.Join([][]byte{bindTo("n"), executeAll, syncAll}, nil),
 		"shared":      parse("s", "all share"), "use shared": bytes.Join([][]byte{bindTo("s"), executeAll, syncAll}, nil),
 		"zone": q("set" + name), "deallocate": sql("DEALLOCATE n"), "deallocate all": sql("DEALLOCATE ALL"),
@@ -461,16 +479,21 @@ func TestWhateverClientsSayTheyGetWhatAServerOfTheirOwnWouldSay(t *testing.T) {
 		all := NewStatements(2)
 		w := &world{t: t, b: newBackend(), all: all, server: NewServer(all, reported)}
 		for _, name := range []string{"anna", "bert"} {
-			w.players = append(w.players, &player{name: name, s: New(Transaction, all, nil)})
+			chosen := []wire.Param{{Name: applicationName, Value: name}}
+			w.players = append(w.players, &player{name: name, s: New(Transaction, all, chosen)})
 		}
 		pick := func() *player { return w.players[rapid.IntRange(0, 1).Draw(t, "player")] }
 		words := map[string]map[string][]byte{"anna": phrases("anna"), "bert": phrases("bert")}
 		names := rapid.SampledFrom(sortedKeys(words["anna"]))
 		for range rapid.IntRange(1, 60).Draw(t, "moves") {
 			switch rapid.IntRange(0, 5).Draw(t, "move") {
-			case 0, 1:
+			case 0:
 				p := pick()
 				w.says(p, words[p.name][names.Draw(t, "says")])
+			case 1:
+				p := pick()
+				says := words[p.name][names.Draw(t, "says")]
+				w.begins(p, says, rapid.IntRange(1, len(says)).Draw(t, "arrives"))
 			case 2:
 				if p := pick(); p.late != nil {
 					send := p.late
@@ -501,9 +524,13 @@ func TestWhateverClientsSayTheyGetWhatAServerOfTheirOwnWouldSay(t *testing.T) {
 	})
 }
 
-func (w *world) says(p *player, messages []byte) {
+func (w *world) says(p *player, messages []byte) { w.begins(p, messages, len(messages)) }
+
+// begins has the first bytes of messages arrive, and the others behind them with what is said next.
+func (w *world) begins(p *player, messages []byte, arrive int) {
 	p.said = append(p.said, messages...)
-	p.unsent = append(p.unsent, messages...)
+	p.unsent = append(append(p.unsent, p.coming...), messages[:arrive]...)
+	p.coming = messages[arrive:]
 	w.step(p)
 }
 

@@ -219,6 +219,9 @@ func (s *Session) settle() Action {
 		}
 		return s.finish() // its settings were refused
 	}
+	if s.waiting || s.hoards {
+		return Continue // so does the message that the client is at
+	}
 	if s.status != wire.StatusIdle || s.mode == Lasting || s.pinned != NotPinned {
 		return Continue
 	}
