@@ -19,11 +19,6 @@ const fewServers = 2
 
 const longest = time.Minute // for one program
 
-// notYet is what is known to fail, and why.
-var notYet = map[string]string{
-	"psycopg 3, transaction mode, more prepared statements than are kept": "DEALLOCATE by the extended protocol is not followed",
-}
-
 // program tries many things of one driver.
 type program struct {
 	name    string
@@ -53,7 +48,7 @@ func TestDriversOfOtherLanguages(t *testing.T) {
 			t.Run(p.name+", "+w.name, func(t *testing.T) {
 				db.Exec("DROP DATABASE app WITH (FORCE)", "CREATE DATABASE app OWNER app")
 				out := run(t, w, p.command...)
-				if n := report(t, p.name+", "+w.name, out); n < p.least {
+				if n := report(t, out); n < p.least {
 					t.Errorf("%d things were tried, want %d:\n%s", n, p.least, out)
 				}
 			})
@@ -62,7 +57,7 @@ func TestDriversOfOtherLanguages(t *testing.T) {
 }
 
 // report makes a subtest of each line, and returns how many there were.
-func report(t *testing.T, of, out string) (n int) {
+func report(t *testing.T, out string) (n int) {
 	for line := range strings.Lines(out) {
 		line = strings.TrimSpace(line)
 		bad := strings.HasPrefix(line, "not ok ")
@@ -72,9 +67,6 @@ func report(t *testing.T, of, out string) (n int) {
 		n++
 		name, why, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(line, "not "), "ok "), ": ")
 		t.Run(name, func(t *testing.T) {
-			if reason := notYet[of+", "+name]; reason != "" {
-				t.Skip(reason)
-			}
 			if bad {
 				t.Error(why)
 			}

@@ -22,10 +22,7 @@ import (
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
 )
 
-var (
-	update = flag.Bool("update", false, "write what PostgreSQL answers behind < in the scripts")
-	all    = flag.Bool("all", false, "run the scripts of testdata/not-yet, too")
-)
+var update = flag.Bool("update", false, "write what PostgreSQL answers behind < in the scripts")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -211,22 +208,6 @@ func listen(t *testing.T, engine *postgres.Engine) string {
 	return ln.Addr().String()
 }
 
-// notYet are scripts that are known to fail, with the reason: testdata/not-yet.
-func notYet(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("testdata/not-yet")
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	known := map[string]string{}
-	for _, line := range strings.Split(string(text), "\n") {
-		if name, reason, ok := strings.Cut(line, " "); ok && name != "#" {
-			known[name] = strings.TrimSpace(reason)
-		}
-	}
-	return known
-}
-
 func TestAClientCannotTellWeirFromPostgreSQL(t *testing.T) {
 	g := newGround(t)
 	defer g.close()
@@ -234,7 +215,6 @@ func TestAClientCannotTellWeirFromPostgreSQL(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("there are no scripts: %v", err)
 	}
-	known := notYet(t)
 	t.Run("scripts", func(t *testing.T) {
 		for _, path := range paths {
 			s, err := Load(path)
@@ -242,9 +222,6 @@ func TestAClientCannotTellWeirFromPostgreSQL(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Run(s.Name, func(t *testing.T) {
-				if reason := known[s.Name]; reason != "" && !*all {
-					t.Skip(reason)
-				}
 				t.Parallel()
 				g.compare(t, s, path)
 			})

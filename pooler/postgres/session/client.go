@@ -297,7 +297,7 @@ func (s *Session) note(p wire.Piece) verdict {
 		s.segment++
 		return s.owe(entry{kind: call})
 	case wire.TypeExecute:
-		return s.noteExecute()
+		return s.noteExecute(p)
 	case wire.TypeClose:
 		return s.noteClose(p)
 	case wire.TypeDescribe:
@@ -354,14 +354,6 @@ func (s *Session) replace(scratch []byte, e entry) verdict {
 	return replaced
 }
 
-func (s *Session) noteExecute() verdict {
-	s.counts.Queries++
-	if s.closesAll && !s.ignoring {
-		s.names.segment = s.segment
-	}
-	return s.owe(entry{kind: execute, names: s.closesAll})
-}
-
 func (s *Session) refuseOwed(k kind) verdict {
 	s.push(entry{kind: k})
 	return refuse
@@ -396,14 +388,20 @@ func (s *Session) noteCopy(typ byte) verdict {
 
 // noteQuery is for a Query.
 func (s *Session) noteQuery(p wire.Piece) verdict {
+	closes := ""
 	if s.mapped() && !s.ignoring && !s.uncertain {
-		if v := s.noteDeallocate(p); v != forward {
-			return v
+		if closes = s.namesClosed(p); closes != "" && s.blocked() {
+			return s.await()
 		}
 		s.unnamed.end(s.segment)
 	}
 	s.startText(0)
-	return s.endWith(entry{kind: query, unnamed: true})
+	if !s.lend(closes) {
+		return s.endWith(entry{kind: query, unnamed: true})
+	}
+	s.names.closing, s.names.segment = closes, s.segment
+	s.endWith(entry{kind: query, unnamed: true, names: true})
+	return s.behind(p)
 }
 
 // endWith enters a reply that ends with ReadyForQuery.
@@ -413,43 +411,6 @@ func (s *Session) endWith(e entry) verdict {
 	s.unsynced = s.ignoring
 	s.segment++
 	return v
-}
-
-// noteDeallocate looks for a Query that is nothing but DEALLOCATE of one of the client's names, which the server does not
-// know: it gets another to deallocate.
-func (s *Session) noteDeallocate(p wire.Piece) verdict {
-	if !p.Last || p.Length > seenQuery || !mayDeallocate(p.Body()) {
-		return forward
-	}
-	has := readText(s.server, p.Body())
-	if has.closes == "" {
-		return forward
-	}
-	if s.blocked() {
-		return wait
-	}
-	n := s.names.find([]byte(has.closes))
-	if n == nil {
-		return forward
-	}
-	s.close(nameGone)
-	s.scratch = wire.AppendParse(s.scratch, nameGone, "", nil)
-	s.push(entry{kind: parsing, fate: hidden})
-	s.unnamed.end(s.segment)
-	s.names.segment = s.segment
-	s.scratch = wire.AppendQuery(s.scratch, "DEALLOCATE "+nameGone)
-	s.endWith(entry{kind: query, unnamed: true, names: true, use: n})
-	return replaced
-}
-
-// mayDeallocate says that a text may begin with DEALLOCATE, or with a comment.
-func mayDeallocate(text []byte) bool {
-	for _, c := range text {
-		if !isSpace(c) {
-			return c == 'd' || c == 'D' || c == '-' || c == '/'
-		}
-	}
-	return false
 }
 
 // startText begins to look at the text of a message, skip bytes behind the beginning of its body.

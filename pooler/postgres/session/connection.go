@@ -13,10 +13,11 @@ type Server struct {
 	login      map[string]string // the settings it has by itself, as reported
 	have       settings          // how its settings differ from those
 	slots      slots
-	scratch    []byte // what is made up for the client
-	role       bool   // the server was promoted, or the like
-	readOnly   bool   // it has refused to write
-	swallows   bool   // the rest of the message at hand is not passed on
+	lent       []string // names of the client's that it has, so that a DEALLOCATE finds them
+	scratch    []byte   // what is made up for the client
+	role       bool     // the server was promoted, or the like
+	readOnly   bool     // it has refused to write
+	swallows   bool     // the rest of the message at hand is not passed on
 
 	cleanup  cleanup
 	trying   bool        // the cleanup is an attempt at other settings
@@ -133,6 +134,7 @@ func (v *Server) Cleanup() []byte {
 		out = wire.AppendQuery(out, "DISCARD ALL")
 		v.expected++
 		v.dropSlots()
+		v.lent = nil
 		v.have = v.have.without(searchPath)
 	}
 	v.cleanup, v.trying = 0, false

@@ -43,7 +43,8 @@
 // The unnamed statement is kept up to 16 KiB and parsed again when it is used in another transaction. One that is longer
 // keeps the connection until it was bound once.
 //
-// DEALLOCATE of a name (by a simple query of its own), DEALLOCATE ALL and DISCARD ALL are followed. SQL sees names as the
+// DEALLOCATE ALL and DISCARD ALL are followed, and DEALLOCATE of a name by the extended protocol and in queries of up to 128
+// bytes. What follows in the same batch about named statements waits for the server's word. Otherwise SQL sees names as the
 // server has them: pg_prepared_statements shows the pooler's, and EXECUTE does not find a name that was given by the protocol,
 // until the session is pinned (PREPARE does that).
 //
@@ -61,6 +62,6 @@
 // counts) and by command tags.
 //
 // Not noticed: a SET of a setting that PostgreSQL does not report, a session's advisory lock, a temporary table or a LISTEN
-// inside a function on the server; names written with Unicode escapes; currval and lastval, which see only what the
+// and a DEALLOCATE inside a function on the server; names written with Unicode escapes; currval and lastval, which see only what the
 // connection at hand has done, and are right only in the transaction that called nextval.
 package session

@@ -7,10 +7,10 @@ import (
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
-// blocked says that what a message means depends on replies that are still to come to messages before the last Sync: whether
-// names are known, or the unnamed statement is.
+// blocked says that what a message means depends on replies that are still to come, whether names are known: to messages
+// before the last Sync, or to what may close statements.
 func (s *Session) blocked() bool {
-	return s.owed.names > 0 && s.names.segment != s.segment && !s.copying
+	return s.owed.names > 0 && (s.names.segment != s.segment || s.names.closes) && !s.copying
 }
 
 // mapped says that names of statements are the pooler's on the server.
@@ -31,14 +31,14 @@ func (s *Session) noteParse(p wire.Piece) verdict {
 	case s.uncertain:
 		return s.owe(entry{kind: parsing})
 	case s.blocked():
-		return wait
+		return s.await()
+	case s.evict():
+		return inject
 	case s.pinned != NotPinned && s.isForeign(body):
 		s.counts.ServerParses++
 		return s.owe(entry{kind: parsing})
 	case s.statements.limit.Load() <= 0:
 		return s.refuseOwed(refusedNames)
-	case s.evict():
-		return inject
 	case p.Length > maxText:
 		return s.noteLargeParse(p)
 	case !p.Last:
@@ -49,10 +49,10 @@ func (s *Session) noteParse(p wire.Piece) verdict {
 }
 
 // isForeign says that a Parse has a name that is not the client's so far, nor could be one of the pooler's. Where no other
-// session comes, it may have it on the server, too, so that SQL finds it.
+// session comes, it may have it on the server, too, so that SQL finds it; but for what deallocates others, which has to be known.
 func (s *Session) isForeign(body []byte) bool {
-	name, _, whole := bytes.Cut(body, []byte{0})
-	return whole && s.names.find(name) == nil && !bytes.HasPrefix(name, []byte(ownPrefix))
+	name, text, whole := bytes.Cut(body, []byte{0})
+	return whole && s.names.find(name) == nil && !bytes.HasPrefix(name, []byte(ownPrefix)) && !mayDeallocate(text)
 }
 
 func (s *Session) noteUnnamedParse() verdict {
@@ -167,13 +167,14 @@ func (s *Session) close(name string) {
 	s.push(entry{kind: closing, fate: hidden})
 }
 
-// evict closes what the server has above the limit, and reports whether there was anything: only where a batch begins, as
+// evict closes what the server has above the limit, and what was lent, and reports whether there was anything: only where a batch begins, as
 // nothing can make the server skip it there.
 func (s *Session) evict() bool {
 	begins := s.owed.last().kind == syncPoint || s.owed.len() == 0 && !s.unsynced
 	if !begins || s.uncertain {
 		return false
 	}
+	s.takeBack()
 	most := int(s.statements.limit.Load())
 	for s.server.slots.len() > most {
 		old := s.server.slots.oldest()
@@ -197,7 +198,7 @@ func (s *Session) noteUse(p wire.Piece, k kind) verdict {
 	case len(name) == 0:
 		return s.noteUnnamedUse(k)
 	case s.blocked():
-		return wait
+		return s.await()
 	case s.evict():
 		return inject
 	}
@@ -332,7 +333,9 @@ func (s *Session) noteClose(p wire.Piece) verdict {
 		}
 		return s.owe(entry{kind: closing, unnamed: true})
 	case s.blocked():
-		return wait
+		return s.await()
+	case s.evict():
+		return inject
 	}
 	known := s.names.find(name)
 	switch {
@@ -353,7 +356,7 @@ func (s *Session) noteClose(p wire.Piece) verdict {
 
 // run notes what a text does that is about to be run.
 func (s *Session) run(has *traits) {
-	s.closesAll = has.drops
+	s.closes, s.closing = has.drops, has.closes
 	s.sets = s.sets || has.sets
 	if has.resets && !s.own.empty() {
 		s.resets, s.reset = true, s.segment

@@ -309,8 +309,11 @@ func (t *text) endStatement() {
 	if t.place == behindPath {
 		t.pathOK = false
 	}
+	if t.place == behindClosed && t.closing != "" && !t.all {
+		t.closes += t.closing + "\x00"
+	}
 	t.fresh, t.all = true, false
-	t.place, t.last = anywhere, anyWord
+	t.place, t.last, t.closing = anywhere, anyWord, ""
 }
 
 // conclude says what the whole text comes to.
@@ -325,9 +328,6 @@ func (t *text) conclude() {
 		t.path = string(g.names)
 	}
 	t.sets = g.set || g.pathSeen && !t.hasPath
-	if alone {
-		t.closes = g.closing
-	}
 }
 
 // setConfig notes whether a call of set_config is for the transaction only: its third argument is the word true.

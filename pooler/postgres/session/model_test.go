@@ -22,6 +22,7 @@ type backend struct {
 	status   byte
 	implicit bool // extended messages without a Sync
 	ignoring bool
+	erred    bool // a statement of the Query at hand
 	copying  bool
 	extended bool              // the copy is an Execute's
 	prepared map[string]string // by name; the empty one is the unnamed
@@ -98,7 +99,12 @@ func (b *backend) handle(typ byte, body []byte) {
 	case 'Q':
 		text := strings.TrimRight(string(body), "\x00")
 		delete(b.prepared, "")
-		b.run(text, false)
+		b.erred = false
+		for statement := range strings.SplitSeq(text, "; ") {
+			if b.run(statement, false); b.erred {
+				break
+			}
+		}
 		b.endSimple(!b.copying)
 	case 'P':
 		m, err := wire.ParseParse(body)
@@ -222,7 +228,7 @@ func (b *backend) run(text string, extended bool) {
 		b.say(message('G', 0, 0, 0))
 		return
 	}
-	if b.runUtility(text) {
+	if b.runUtility(text, extended) {
 		return
 	}
 	if strings.HasPrefix(what, "set") {
@@ -232,7 +238,7 @@ func (b *backend) run(text string, extended bool) {
 }
 
 // runUtility runs what begins like SQL.
-func (b *backend) runUtility(text string) bool {
+func (b *backend) runUtility(text string, extended bool) bool {
 	word, rest, _ := strings.Cut(text, " ")
 	switch {
 	case word == "SET", word == "RESET":
@@ -249,7 +255,7 @@ func (b *backend) runUtility(text string) bool {
 		b.say(tag(text))
 	case word == "DEALLOCATE":
 		if _, ok := b.prepared[rest]; !ok {
-			b.failed(false, "26000", `prepared statement "`+rest+`" does not exist`)
+			b.failed(extended, "26000", `prepared statement "`+rest+`" does not exist`)
 			break
 		}
 		delete(b.prepared, rest)
@@ -297,7 +303,7 @@ func (b *backend) report(zone string) {
 
 func (b *backend) failed(extended bool, code, text string) {
 	b.say(wire.AppendErrorResponse(nil, wire.Report{Severity: "ERROR", Code: code, Message: text}))
-	b.ignoring = extended
+	b.ignoring, b.erred = extended, true
 	if b.status == 'T' {
 		b.status = 'E'
 	}
@@ -465,12 +471,16 @@ func phrases(name string) map[string][]byte {
 		"use":         bytes.Join([][]byte{bindTo("n"), executeAll, syncAll}, nil),
 		"shared":      parse("s", "all share"), "use shared": bytes.Join([][]byte{bindTo("s"), executeAll, syncAll}, nil),
 		"zone": q("set" + name), "deallocate": sql("DEALLOCATE n"), "deallocate all": sql("DEALLOCATE ALL"),
-		"late data":           append(bytes.Clone(data), done...),
-		"copy":                bytes.Join([][]byte{q("copy"), data, data, done}, nil),
-		"bad copy":            bytes.Join([][]byte{q("copy"), data, bad}, nil),
-		"extended copy":       bytes.Join([][]byte{batch("copy"), syncAll, data, done, syncAll, over}, nil),
-		"copy in a batch":     bytes.Join([][]byte{batch("copy"), data, done, syncAll, over}, nil),
-		"bad copy in a batch": bytes.Join([][]byte{batch("copy"), data, bad, syncAll, over}, nil),
+		"extended deallocate":     bytes.Join([][]byte{parse("", "DEALLOCATE n"), bindTo(""), executeAll}, nil),
+		"extended deallocate all": bytes.Join([][]byte{parse("", "DEALLOCATE ALL"), bindTo(""), executeAll}, nil),
+		"deallocate among others": sql("DEALLOCATE n; " + name + " select; DEALLOCATE m"),
+		"named deallocate":        bytes.Join([][]byte{parse("d", "DEALLOCATE m"), bindTo("d"), executeAll}, nil),
+		"late data":               append(bytes.Clone(data), done...),
+		"copy":                    bytes.Join([][]byte{q("copy"), data, data, done}, nil),
+		"bad copy":                bytes.Join([][]byte{q("copy"), data, bad}, nil),
+		"extended copy":           bytes.Join([][]byte{batch("copy"), syncAll, data, done, syncAll, over}, nil),
+		"copy in a batch":         bytes.Join([][]byte{batch("copy"), data, done, syncAll, over}, nil),
+		"bad copy in a batch":     bytes.Join([][]byte{batch("copy"), data, bad, syncAll, over}, nil),
 	}
 }
 

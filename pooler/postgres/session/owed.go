@@ -62,9 +62,13 @@ func (s *Session) loseAll() {
 
 // forgetAhead forgets what was said about names once the server has answered it all.
 func (s *Session) forgetAhead() {
-	if s.owed.names == 0 && len(s.names.ahead) > 0 {
+	if s.owed.names > 0 {
+		return
+	}
+	if len(s.names.ahead) > 0 {
 		clear(s.names.ahead)
 	}
+	s.names.closes, s.names.asked, s.names.closing = false, false, ""
 }
 
 // removeName forgets a statement of the client's.

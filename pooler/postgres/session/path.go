@@ -75,7 +75,7 @@ func (s *Session) completed(body []byte) {
 	case "ROLLBACK":
 		s.path.rolled = true
 	case "DEALLOCATE":
-		s.released()
+		s.deallocated()
 	case "DEALLOCATE ALL":
 		s.dropStatements()
 	case "DISCARD ALL":
@@ -104,11 +104,4 @@ func (s *Session) discarded() {
 func (s *Session) dropStatements() {
 	s.forgetNames()
 	s.server.dropSlots()
-}
-
-// released takes the end of a DEALLOCATE that was sent in place of the client's.
-func (s *Session) released() {
-	if e := s.owed.first(); e.use != nil && (e.kind == query || e.kind == execute) {
-		s.removeName(e.use.name)
-	}
 }

@@ -67,7 +67,8 @@ type Session struct {
 	copying  bool // the server reads COPY data
 	ignored  bool // a Sync was sent while copying, which the server ignores
 
-	closesAll bool // what was bound last may close prepared statements
+	closes  bool   // what was bound last may close prepared statements
+	closing string // the one that it names, and a zero byte
 
 	sets    bool // a text of this lease may have set what is not tracked
 	resets  bool // a text under way may give settings the values they had at the login
@@ -240,7 +241,7 @@ func (s *Session) finish() Action {
 	switch {
 	case s.uncertain || s.tainted || s.died || s.once:
 		return s.detach(Discard)
-	case s.mode == Lasting || s.pinned != NotPinned:
+	case s.mode == Lasting || s.pinned != NotPinned || len(s.server.lent) > 0:
 		s.server.cleanup = discardAll
 	}
 	if s.status != wire.StatusIdle {

@@ -21,9 +21,8 @@ const ownPrefix = "weir_"
 
 // Names on servers that stand for no statement.
 const (
-	nameTaken   = ownPrefix + "taken"    // there is one, for the length of a batch: to have the server say that a name is in use
-	nameUnknown = ownPrefix + "unknown"  // there is none: to have the server say that a name is not known
-	nameGone    = ownPrefix + "released" // there is one, until it is deallocated in place of a client's
+	nameTaken   = ownPrefix + "taken"   // there is one, for the length of a batch: to have the server say that a name is in use
+	nameUnknown = ownPrefix + "unknown" // there is none: to have the server say that a name is not known
 )
 
 var (

@@ -9,7 +9,7 @@ type traits struct {
 	drops   bool   // it may close prepared statements
 	hasPath bool   // it is one SET search_path for the session and nothing else
 	path    string // the names that SET names, as written; empty: as at the login
-	closes  string // it is one DEALLOCATE of this name and nothing else
+	closes  string // the names that its DEALLOCATEs name, in order; each ends with a zero byte
 }
 
 // position is where in a text a byte is.
