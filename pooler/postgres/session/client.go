@@ -195,8 +195,11 @@ func (s *Session) judgeHoard(p wire.Piece) verdict {
 	if !p.Last {
 		return hoard
 	}
-	v := s.noteNamedParse(s.hoard)
-	if v == wait {
+	v := replaced
+	if s.ignoring || s.uncertain { // since it began: it passes as it is
+		s.scratch = append(wire.AppendStart(s.scratch, wire.TypeParse, len(s.hoard)), s.hoard...)
+		s.owe(entry{kind: parsing})
+	} else if v = s.noteNamedParse(s.hoard); v == wait {
 		s.hoard = s.hoard[:before]
 		return v
 	}

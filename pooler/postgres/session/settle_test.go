@@ -45,3 +45,15 @@ func TestAConnectionIsKeptForTheMessageThatItWasAcquiredFor(t *testing.T) {
 		})
 	}
 }
+
+func TestALongParseThatTheServerIgnoresIsOwedNothing(t *testing.T) {
+	l := newLine(t, Transaction)
+	long := parse("long", strings.Repeat("x", 2*seenNames))
+	l.says(1<<20, parse("", "wrong"), long[:seenNames+100])
+	l.answers(100, fail("42601"))
+	l.says(1<<20, long[seenNames+100:], syncAll)
+	l.answers(100, ready('I'))
+	l.wantDid(Acquire, Release)
+	l.want("types to the server", types(t, clientTypes, l.toSrv.Bytes()), "P P S")
+	l.want("types to the client", types(t, serverTypes, l.toCli.Bytes()), "E:42601 Z:I")
+}
