@@ -37,8 +37,10 @@
 // connection keeps so many, and closes the one that was not used for longest (slots). The client's Parse of what the server
 // has, and its Close, are answered here. What was parsed where settings may have changed meanwhile is the session's own.
 //
-// When the server says that the result of a statement has changed since it was parsed ("cached plan must not change result
-// type"), the client is told, as without a pooler; whoever uses the statement from then on has it parsed anew.
+// When tables or types are changed by way of the pooler (command tags tell), who parses a text from then on does not share
+// what was parsed before. When the server says that the result of a statement has changed since it was parsed ("cached plan
+// must not change result type"), the client is told, as without a pooler; whoever uses the statement from then on has it
+// parsed anew. So a change made past the pooler may be told once to a client that has parsed the text after it.
 //
 // The unnamed statement is kept up to 16 KiB and parsed again when it is used in another transaction. One that is longer
 // keeps the connection until it was bound once.

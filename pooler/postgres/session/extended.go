@@ -362,6 +362,7 @@ func (s *Session) run(has *traits) {
 		s.resets, s.reset = true, s.segment
 	}
 	s.changes = s.changes || has.changes
+	s.mayDefine = s.mayDefine || has.defines
 	if has.pin != NotPinned {
 		s.pin(has.pin)
 	}

@@ -128,7 +128,12 @@ func (t *text) first(w []byte) {
 func (t *text) within(w []byte, quoted bool, last word) {
 	g := &t.grammar
 	switch string(w) {
-	case "create", "replace", "local", "global", "into":
+	case "alter", "drop":
+		t.defines = t.defines || t.all
+	case "create":
+		t.defines = t.defines || t.all
+		g.last = beforeTemp
+	case "replace", "local", "global", "into":
 		g.last = beforeTemp
 	case "with":
 		g.last = with

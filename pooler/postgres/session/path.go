@@ -65,6 +65,9 @@ func (s *Session) completed(body []byte) {
 		s.pinIfSet()
 	case "DO", "CALL":
 		s.pinIfSet()
+		if s.mayDefine {
+			s.define()
+		}
 	case "RESET":
 		s.setPath()
 		if _, ok := s.chosen.get(searchPath); ok {
@@ -81,6 +84,33 @@ func (s *Session) completed(body []byte) {
 	case "DISCARD ALL":
 		s.setPath()
 		s.discarded()
+	default:
+		if defines(tag) {
+			s.define()
+		}
+	}
+}
+
+// defines says that a command tag is one of CREATE, ALTER or DROP.
+func defines(tag []byte) bool {
+	first, _, more := bytes.Cut(tag, []byte{' '})
+	return more && (string(first) == "CREATE" || string(first) == "ALTER" || string(first) == "DROP")
+}
+
+// define notes that a table, type or the like may be another one now. Who goes on with a statement that was parsed before sees
+// that as without a pooler; who parses its text anew must get another, for now in this session and once it is committed in all.
+// Not so with temporary tables, which others do not see.
+func (s *Session) define() {
+	if s.pinned != TempTable {
+		s.defined, s.changes = true, true
+	}
+}
+
+// spread takes the end of a transaction that may have changed tables.
+func (s *Session) spread() {
+	if s.defined {
+		s.defined = false
+		s.statements.renew()
 	}
 }
 

@@ -250,6 +250,7 @@ func (s *Session) ready(status byte) {
 		s.counts.Transactions++
 		s.pulse.Transaction++
 		s.endPath()
+		s.spread()
 	}
 	if s.uncertain {
 		return
@@ -281,13 +282,20 @@ func (s *Session) failed(body []byte) {
 	if s.status == wire.StatusIdle {
 		s.path.rolled = true
 	}
-	if e.slot != nil && hasCode(body, wire.CodeFeatureNotSupported) && bytes.Contains(body, []byte("RevalidateCachedQuery")) {
-		s.statements.retire(e.slot.stmt) // its result is another since a table was changed
+	if e.slot != nil && outdates(body) {
+		s.statements.retire(e.slot.stmt)
 	}
 	if e.kind.endsReady() { // ReadyForQuery follows
 		return
 	}
 	s.ignoring = !s.skipToSync()
+}
+
+// outdates says that an error may be due to a statement that was parsed before a table or type was changed, of which the
+// pooler was not told.
+func outdates(body []byte) bool {
+	return hasCode(body, wire.CodeFeatureNotSupported) && bytes.Contains(body, []byte("RevalidateCachedQuery")) ||
+		hasCode(body, wire.CodeInternalError) // cache lookup failed for type
 }
 
 // startCopy takes a CopyInResponse.

@@ -73,7 +73,10 @@ type Session struct {
 	sets    bool // a text of this lease may have set what is not tracked
 	resets  bool // a text under way may give settings the values they had at the login
 	regain  bool // the server has not got the session's settings any more
-	changes bool // a text of this lease may have changed settings
+	changes bool // a text of this lease may have changed settings, or tables
+
+	mayDefine bool // a DO of this lease may change tables
+	defined   bool // the transaction at hand has changed tables
 
 	sending    bool // bytes are on their way to the server
 	delivering bool // bytes are on their way to the client
@@ -111,6 +114,7 @@ func (s *Session) Attach(server *Server) {
 	s.server, s.status = server, wire.StatusIdle
 	s.starting, s.adapted = true, false
 	s.sets, s.resets, s.regain, s.changes = false, false, false, false
+	s.mayDefine, s.defined = false, false
 }
 
 // Refuse answers the statement that asked for a server connection with an error of severity ERROR. The session goes on.
@@ -255,6 +259,7 @@ func (s *Session) finish() Action {
 
 func (s *Session) detach(do Action) Action {
 	s.loseAll()
+	s.spread()
 	s.server = nil
 	s.unsynced, s.ignoring, s.copying, s.ignored, s.starting = false, false, false, false, false
 	s.unnamed.here = false

@@ -37,6 +37,7 @@ type Statements struct {
 
 	mu    sync.Mutex
 	of    map[identity]*statement
+	epoch uint64 // rises when tables or types change
 	bytes int
 	count int
 	last  uint64
@@ -61,9 +62,10 @@ func (t *Statements) Size() (count, bytes int) {
 }
 
 // identity is what two sessions must have in common to share a statement: what a Parse says behind the name, and the
-// settings that it is read under.
+// settings and the tables that it is read under.
 type identity struct {
 	under unique.Handle[string]
+	epoch uint64
 	body  string
 }
 
@@ -83,9 +85,10 @@ func (t *Statements) share(under unique.Handle[string], body []byte, read func([
 	if known := t.find(under, body); known != nil {
 		return known
 	}
-	id, has := identity{under, string(body)}, read(body)
+	id, has := identity{under: under, body: string(body)}, read(body)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	id.epoch = t.epoch
 	if known := t.of[id]; known != nil {
 		known.refs++
 		return known
@@ -101,7 +104,7 @@ func (t *Statements) share(under unique.Handle[string], body []byte, read func([
 func (t *Statements) find(under unique.Handle[string], body []byte) *statement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	known := t.of[identity{under, string(body)}]
+	known := t.of[identity{under, t.epoch, string(body)}]
 	if known != nil {
 		known.refs++
 	}
@@ -146,6 +149,13 @@ func (t *Statements) release(s *statement) {
 	t.bytes -= len(s.body) + overhead
 	t.count--
 	t.forget(s)
+}
+
+// renew keeps statements that were parsed so far from who parses their texts from now on, which may mean something else.
+func (t *Statements) renew() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.epoch++
 }
 
 // retire sees to it that the statement is parsed anew, under another name, by whoever needs it from now on.

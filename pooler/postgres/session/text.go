@@ -6,6 +6,7 @@ type traits struct {
 	sets    bool   // it may set for the session what is not tracked: if so its command tag says SET, RESET, DO or CALL
 	resets  bool   // it may give settings the values they had at the login
 	changes bool   // it may change settings, if only for the transaction
+	defines bool   // it is a DO that may change tables
 	drops   bool   // it may close prepared statements
 	hasPath bool   // it is one SET search_path for the session and nothing else
 	path    string // the names that SET names, as written; empty: as at the login

@@ -110,6 +110,8 @@ func TestWhatATextDoes(t *testing.T) {
 		{"DO $$ BEGIN LISTEN x; END $$", traits{pin: Listen, changes: true}},
 		{"DO 'BEGIN EXECUTE ''SET x = 1''; END'", sets},
 		{"DO $$ BEGIN UPDATE t SET x = 1; END $$", local},
+		{"DO $$ BEGIN ALTER TABLE t ADD c int; END $$", traits{changes: true, defines: true}},
+		{"ALTER TABLE t ADD c int", traits{}},
 		{"DO $$ BEGIN PERFORM set_config('a', 'b', true); END $$", traits{pin: SetConfig, changes: true}},
 		{"CALL p(); SELECT 'LISTEN'", local},
 		{"SELECT a_word_that_is_longer_than_all_that_are_looked_for_and_even_longer_listen", traits{}},
