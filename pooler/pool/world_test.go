@@ -119,6 +119,24 @@ func (w *world) set(f func()) {
 	f()
 }
 
+// books is what a server would know at one moment.
+type books struct {
+	live    int
+	pending []*dial
+	opened  []conn
+}
+
+// books are the world's, copied under its lock: what a goroutine did that has ended is not known to who waits for the bubble.
+func (w *world) books() books {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := books{live: w.live, pending: slices.Clone(w.pending)}
+	for _, c := range w.opened {
+		b.opened = append(b.opened, *c)
+	}
+	return b
+}
+
 // dialed is how many dials have begun.
 func (w *world) dialed() int {
 	w.mu.Lock()
