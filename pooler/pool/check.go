@@ -2,7 +2,10 @@
 
 package pool
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // proof is what check remembers of a pool or group: what was open at the last unlock.
 type proof struct{ open int }
@@ -24,27 +27,45 @@ func (g *group[C]) check() {
 			panic(broken)
 		}
 	}()
-	var sum tally
-	waiting, hungry := 0, 0
+	waiting, lodged := 0, 0
 	for _, p := range g.pools {
 		p.check()
+		waiting += p.queue.len
+		if t := p.tenant(); t != nil {
+			must(t == g.tenants[p.cfg.Tenant], "a pool is not with its tenant %q", p.cfg.Tenant)
+			lodged++
+		}
+	}
+	must(waiting == g.waiting, "%d wait in the pools, %d in the group", waiting, g.waiting)
+	g.party.check("group")
+	for name, t := range g.tenants {
+		t.check("tenant " + name)
+		must(len(t.pools) > 0, "tenant %s has no pools", name)
+		lodged -= len(t.pools)
+	}
+	must(lodged == 0, "%d pools more know their tenant than tenants know pools", lodged)
+	for _, p := range g.hungry {
+		must(p.alive(), "nobody will serve %d waiters: pool %v of %d, group %v of %d", p.queue.len, p.tally, p.allowed(), g.tally, g.budget)
+	}
+	must(g.ticking || g.open() == 0 && g.waiting == 0, "no tick is armed")
+}
+
+// check proves what concerns the pools of one party.
+func (t *party[C]) check(who string) {
+	var sum tally
+	hungry := 0
+	for _, p := range t.pools {
 		for s, n := range p.tally {
 			sum[s] += n
 		}
-		waiting += p.queue.len
 		if p.queue.len > 0 {
+			must(slices.Contains(t.hungry, p), "%s: a hungry pool is not listed", who)
 			hungry++
 		}
 	}
-	must(sum == g.tally, "counts of the pools %v, of the group %v", sum, g.tally)
-	must(waiting == g.waiting, "%d wait in the pools, %d in the group", waiting, g.waiting)
-	must(hungry == len(g.hungry), "%d hungry pools, %d listed", hungry, len(g.hungry))
-	for _, p := range g.hungry {
-		must(p.queue.len > 0, "a pool without waiters is listed as hungry")
-		must(p.alive(), "nobody will serve %d waiters: pool %v of %d, group %v of %d", p.queue.len, p.tally, p.limit(), g.tally, g.budget)
-	}
-	must(g.ticking || g.open() == 0 && g.waiting == 0, "no tick is armed")
-	g.proof.holds("group", g.open(), g.budget)
+	must(sum == t.tally, "%s: counts of the pools %v, its own %v", who, sum, t.tally)
+	must(hungry == len(t.hungry), "%s: %d hungry pools, %d listed", who, hungry, len(t.hungry))
+	t.proof.holds(who, t.open(), t.budget)
 }
 
 // check proves what concerns one pool.
@@ -100,7 +121,9 @@ func (p *Pool[C]) alive() bool {
 	case p.tally[lent]+p.tally[dialing]+p.tally[resetting]+p.tally[closing] > 0 || p.dials.backoff:
 		return true
 	}
-	return g.open() >= g.budget && g.tally[lent]+g.tally[dialing]+g.tally[resetting]+g.tally[closing] > 0
+	return slices.ContainsFunc(p.parties, func(t *party[C]) bool {
+		return t.spare() <= 0 && t.tally[lent]+t.tally[dialing]+t.tally[resetting]+t.tally[closing] > 0
+	})
 }
 
 func must(ok bool, format string, args ...any) {

@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // Close fails clients that wait with ErrClosed, closes idle connections, waits for lent ones until ctx is done, then
 // closes those too and returns the cause of ctx's end. Dials under way are called off. Without an error, all Close hooks
@@ -70,11 +67,10 @@ func (p *Pool[C]) seize() {
 
 // forget lets go of a closed pool that has nothing open; what it counted stays in the group's sums.
 func (g *group[C]) forget(p *Pool[C]) {
-	i := slices.Index(g.pools, p)
-	if i < 0 {
+	if len(p.parties) == 0 {
 		return // was forgotten before
 	}
-	g.pools = slices.Delete(g.pools, i, i+1)
+	p.depart()
 	g.past.count(&p.stat)
 	close(p.done)
 }

@@ -30,6 +30,12 @@ type Config struct {
 	// Max - Reserve at one time, though one at least. 0: none; less than Max.
 	Reserve int
 
+	// TenantMax is how many connections the pools of a Set that name the same Tenant have open together, beside what each may
+	// have; it is divided between them as the budget is. They should agree: the last to be configured decides. 0: no limit.
+	// Tenant is for the life of the pool, and appears in a WaitError: "user app", say. Empty: none.
+	TenantMax int
+	Tenant    string
+
 	IdleTime time.Duration // above Min and MinIdle, an idle connection is closed after this; <= 0: never
 	Lifetime time.Duration // a connection is closed after a time drawn once from [0.9, 1)·Lifetime; <= 0: never. If it will be missed and Max allows, another is dialed first
 
@@ -90,7 +96,7 @@ func (c Config) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
-	}{{"Max", c.Max}, {"Min", c.Min}, {"MinIdle", c.MinIdle}, {"MaxDials", c.MaxDials}, {"Reserve", c.Reserve}} {
+	}{{"Max", c.Max}, {"Min", c.Min}, {"MinIdle", c.MinIdle}, {"MaxDials", c.MaxDials}, {"Reserve", c.Reserve}, {"TenantMax", c.TenantMax}} {
 		if f.value < 0 {
 			return fmt.Errorf("pool: Config.%s is %d: must not be negative", f.name, f.value)
 		}
@@ -109,6 +115,9 @@ func (c Config) Validate() error {
 	if c.Reserve > 0 && c.Reserve >= c.Max {
 		return fmt.Errorf("pool: Config.Reserve is %d but Max %d: it must be less", c.Reserve, c.Max)
 	}
+	if c.TenantMax > 0 && c.Tenant == "" {
+		return fmt.Errorf("pool: Config.TenantMax is %d but no Tenant is named", c.TenantMax)
+	}
 	if c.Queue.Weights != [classes]int{} {
 		for class, weight := range c.Queue.Weights {
 			if weight < 1 || weight > 1000 {
@@ -120,6 +129,14 @@ func (c Config) Validate() error {
 		return fmt.Errorf("pool: Config.DialTimeout is %v: must not be negative", c.DialTimeout)
 	}
 	return nil
+}
+
+// replaces reports what keeps c from replacing the Config of a pool.
+func (c Config) replaces(old *Config) error {
+	if c.Tenant != old.Tenant {
+		return fmt.Errorf("pool: Config.Tenant is %q but was %q: a pool keeps its tenant", c.Tenant, old.Tenant)
+	}
+	return c.Validate()
 }
 
 // withDefaults replaces the zeros that stand for a default.

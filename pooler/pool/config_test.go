@@ -22,6 +22,8 @@ func TestAConfigThatMakesNoSenseIsRefusedByTheNameOfItsField(t *testing.T) {
 		{"a negative MinIdle", func(c *pool.Config) { c.MinIdle = -2 }, "pool: Config.MinIdle is -2: must not be negative"},
 		{"a negative Reserve", func(c *pool.Config) { c.Reserve = -1 }, "pool: Config.Reserve is -1: must not be negative"},
 		{"a Reserve that leaves nothing", func(c *pool.Config) { c.Reserve = 16 }, "pool: Config.Reserve is 16 but Max 16: it must be less"},
+		{"a negative TenantMax", func(c *pool.Config) { c.TenantMax = -1 }, "pool: Config.TenantMax is -1: must not be negative"},
+		{"a tenant without a name", func(c *pool.Config) { c.TenantMax = 8 }, "pool: Config.TenantMax is 8 but no Tenant is named"},
 		{"a negative MaxDials", func(c *pool.Config) { c.MaxDials = -2 }, "pool: Config.MaxDials is -2: must not be negative"},
 		{"a class that would starve", func(c *pool.Config) { c.Queue.Weights = [4]int{1, 0, 1, 1} },
 			"pool: Config.Queue.Weights[1] is 0: must be 1 to 1000"},
@@ -88,7 +90,7 @@ func FuzzConfig(f *testing.F) {
 			DialTimeout: time.Duration(dialTimeout), MaxDials: maxDials, MaxWaiting: maxWaiting,
 			Ready: time.Duration(lifetime), Keepalive: time.Duration(checkAfter), LeakAfter: time.Duration(idleTime),
 			Eager: maxDials%2 == 0, Queue: pool.Queue{Adaptive: minIdle%2 == 0},
-			Reserve: maxDials % 4,
+			Reserve: maxDials % 4, Tenant: "app", TenantMax: maxWaiting % 4,
 		}
 		if max(least, minIdle) > 100 && most > 100 {
 			t.Skip("would dial that many")

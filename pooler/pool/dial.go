@@ -24,7 +24,7 @@ type dials struct {
 	retry    *time.Timer
 }
 
-// room is how many dials may begin now as far as this pool is concerned; the budget of a Set comes on top.
+// room is how many dials may begin now as far as this pool is concerned; what its parties may comes on top.
 func (p *Pool[C]) room() int {
 	if p.closed || p.paused || p.dials.backoff {
 		return 0
@@ -32,10 +32,13 @@ func (p *Pool[C]) room() int {
 	return max(0, min(min(p.dials.window, p.cfg.MaxDials)-p.tally[dialing], p.most()-p.open()))
 }
 
-// need is how many dials the waiting clients want now. They take whatever comes first, so what is on its way
-// counts, and what others will release soon.
-func (p *Pool[C]) need() int {
+// need is how many dials the waiting clients want now of a party, as far as the others allow. They take whatever comes first,
+// so what is on its way counts, and what others will release soon. That the budget of a group allows it is not asked.
+func (p *Pool[C]) need(of *party[C]) int {
 	room := p.room()
+	if t := p.tenant(); t != nil && t != of {
+		room = min(room, max(0, t.spare()))
+	}
 	want := p.wanting() - p.tally[dialing] - p.tally[resetting] - p.tally[idle]
 	if room == 0 || want <= 0 {
 		return 0
@@ -59,9 +62,13 @@ func (p *Pool[C]) stock() {
 	p.fill(lacking)
 }
 
-// fill begins n more dials, as far as there is room and budget, and tells how many.
+// fill begins n more dials, as far as its limits allow, and tells how many.
 func (p *Pool[C]) fill(n int) (begun uint64) {
-	for n = min(n, p.room(), p.group.budget-p.group.open()); n > 0; n-- {
+	n = min(n, p.room())
+	for _, t := range p.parties {
+		n = min(n, t.spare())
+	}
+	for ; n > 0; n-- {
 		p.grow()
 		begun++
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How a budget is divided.
+// How a budget is divided, and what a tenant may have.
 //
 // No shares are computed. Each place that becomes free goes to the hungry pool that holds the fewest connections, and of
 // two that hold as many to the one that was given a place longer ago. Pouring places one at a time into the lowest
@@ -26,31 +26,33 @@ func poorer[C any](a, b *Pool[C]) int {
 	return cmp.Or(cmp.Compare(a.held(), b.held()), cmp.Compare(a.granted, b.granted))
 }
 
-// sated takes p from the hungry pools.
-func (g *group[C]) sated(p *Pool[C]) {
-	if i := slices.Index(g.hungry, p); i >= 0 {
-		g.hungry = slices.Delete(g.hungry, i, i+1)
-	}
-}
-
 // divide dials for the hungry pools, the poorest first, as far as the budget goes, and then makes idle connections yield.
 func (g *group[C]) divide() {
-	for g.open() < g.budget {
+	for g.spare() > 0 {
 		p := g.poorest()
 		if p == nil {
-			return
+			break
 		}
 		p.grow()
 	}
-	if g.tally[idle] > 0 {
-		g.reclaim()
+	if g.tally[idle] == 0 {
+		return
+	}
+	g.reclaim()
+	if len(g.tenants) == 0 {
+		return
+	}
+	for _, p := range g.hungry {
+		if t := p.tenant(); t != nil && t.tally[idle] > 0 && t.spare() <= 0 {
+			t.reclaim()
+		}
 	}
 }
 
 // poorest is the hungry pool that gets the next place; nil if none can use it now.
 func (g *group[C]) poorest() (poorest *Pool[C]) {
 	for _, p := range g.hungry {
-		if (poorest == nil || poorer(p, poorest) < 0) && p.need() > 0 {
+		if (poorest == nil || poorer(p, poorest) < 0) && p.need(&g.party) > 0 {
 			poorest = p
 		}
 	}
@@ -58,16 +60,16 @@ func (g *group[C]) poorest() (poorest *Pool[C]) {
 }
 
 // reclaim makes idle connections yield their places to hungry pools. Places that are on their way back already count first.
-func (g *group[C]) reclaim() {
-	slices.SortFunc(g.hungry, poorer)
-	coming := g.budget - g.held()
-	for _, p := range g.hungry {
-		for i := range p.need() {
+func (t *party[C]) reclaim() {
+	slices.SortFunc(t.hungry, poorer)
+	coming := t.budget - t.held()
+	for _, p := range t.hungry {
+		for i := range p.need(t) {
 			if coming > 0 {
 				coming--
 				continue
 			}
-			rich := g.victim(p.held() + i)
+			rich := t.victim(p.held() + i)
 			if rich == nil {
 				break
 			}
@@ -77,12 +79,12 @@ func (g *group[C]) reclaim() {
 }
 
 // victim is the pool whose coldest idle connection yields to a hungry pool that holds so many; nil if none does.
-func (g *group[C]) victim(holds int) (victim *Pool[C]) {
-	for _, p := range g.pools {
+func (t *party[C]) victim(holds int) (victim *Pool[C]) {
+	for _, p := range t.pools {
 		if len(p.idle) == 0 || p.wanting() > 0 && !p.paused {
 			continue
 		}
-		if p.held() <= holds && g.now-p.idle[0].since < turn {
+		if p.held() <= holds && p.group.now-p.idle[0].since < turn {
 			continue
 		}
 		if victim == nil || p.held() > victim.held() {
@@ -93,18 +95,18 @@ func (g *group[C]) victim(holds int) (victim *Pool[C]) {
 }
 
 // claimed reports whether the place of e, which comes back to a hungry pool, is due to a poorer one.
-func (g *group[C]) claimed(e *entry[C]) bool {
-	if len(g.hungry) < 2 || g.open() < g.budget {
+func (t *party[C]) claimed(e *entry[C]) bool {
+	if len(t.hungry) < 2 || t.spare() > 0 {
 		return false
 	}
-	coming := g.budget - g.held()
-	for _, p := range g.hungry {
+	coming := t.budget - t.held()
+	for _, p := range t.hungry {
 		if p == e.pool {
 			continue
 		}
 		more := e.pool.held() - p.held()
-		if more >= 2 || more == 1 && p.held() == 0 && g.now-e.born >= turn {
-			coming -= min(p.need(), max(1, (more+coming)/2)) // so many that both hold as many in the end
+		if more >= 2 || more == 1 && p.held() == 0 && p.group.now-e.born >= turn {
+			coming -= min(p.need(t), max(1, (more+coming)/2)) // so many that both hold as many in the end
 		}
 		if coming < 0 {
 			return true
@@ -114,10 +116,10 @@ func (g *group[C]) claimed(e *entry[C]) bool {
 }
 
 // shrink brings what is open down to the budget, except what is lent, taking from the pools that hold the most.
-func (g *group[C]) shrink() {
-	for g.held() > g.budget {
+func (t *party[C]) shrink() {
+	for t.over() {
 		var richest *Pool[C]
-		for _, p := range g.pools {
+		for _, p := range t.pools {
 			if p.tally[idle]+p.tally[dialing] > 0 && (richest == nil || p.held() > richest.held()) {
 				richest = p
 			}

@@ -200,8 +200,48 @@ func (l *load) stop() {
 	synctest.Wait()
 }
 
-// The property: whatever happens, the server never sees more connections than the budget (after it fell: than were open
-// then), and when the clients that hold release and the server works, each client that waits is served.
+// tenantBooks counts the connections of one tenant as a server would.
+type tenantBooks struct {
+	mu                 sync.Mutex
+	live, most, before int
+}
+
+func (b *tenantBooks) count(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.live += n
+	b.most = max(b.most, b.live)
+}
+
+// keep adds the counting to hooks.
+func (b *tenantBooks) keep(hooks pool.Hooks[*conn]) pool.Hooks[*conn] {
+	dial, shut := hooks.Dial, hooks.Close
+	hooks.Dial = func(ctx context.Context) (*conn, error) {
+		b.count(1)
+		c, err := dial(ctx)
+		if err != nil {
+			b.count(-1)
+		}
+		return c, err
+	}
+	hooks.Close = func(c *conn) {
+		shut(c)
+		b.count(-1)
+	}
+	return hooks
+}
+
+// peak is the most that were open since it was last asked, and what was open then.
+func (b *tenantBooks) peak() (most, before int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	most, before = b.most, b.before
+	b.most, b.before = b.live, b.live
+	return most, before
+}
+
+// The property: whatever happens, the server never sees more connections than the budget, or of one tenant than that may have (after
+// either fell: than were open then), and when the clients that hold release and the server works, each client that waits is served.
 func TestNoHistoryExceedsTheBudgetOrStarvesAKey(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		inBubble(t, func() {
@@ -217,11 +257,17 @@ func TestNoHistoryExceedsTheBudgetOrStarvesAKey(t *testing.T) {
 					shut(c)
 				}
 			}
-			s := pool.NewSet(budget, func(string) (pool.Config, pool.Hooks[*conn], error) { return cfg, hooks, nil })
+			tenantMax := rapid.IntRange(0, 3).Draw(rt, "tenant max")
+			books := map[string]*tenantBooks{"app": {}, "web": {}}
+			s := pool.NewSet(budget, func(key string) (pool.Config, pool.Hooks[*conn], error) {
+				cfg := ofTenant(cfg, key, tenantMax)
+				return cfg, books[cfg.Tenant].keep(hooks), nil
+			})
 			defer closeNow(s.Close)
 			ceiling := 0
 			var clients []*client
-			key := rapid.SampledFrom([]string{"a", "b", "c", "d"})
+			keys := []string{"app/a", "app/b", "app/c", "web/a"}
+			key := rapid.SampledFrom(keys)
 			release := func(end func(pool.Lease[*conn])) func(*rapid.T) {
 				return func(*rapid.T) {
 					i := slices.IndexFunc(clients, (*client).served)
@@ -241,7 +287,11 @@ func TestNoHistoryExceedsTheBudgetOrStarvesAKey(t *testing.T) {
 					budget = rapid.IntRange(0, 5).Draw(rt, "budget")
 					s.SetBudget(budget)
 				},
-				"limit":   func(rt *rapid.T) { s.Limit(key.Draw(rt, "key"), rapid.IntRange(-1, 3).Draw(rt, "limit")) },
+				"limit": func(rt *rapid.T) { s.Limit(key.Draw(rt, "key"), rapid.IntRange(-1, 3).Draw(rt, "limit")) },
+				"tenant max": func(rt *rapid.T) {
+					tenantMax = rapid.IntRange(0, 3).Draw(rt, "tenant max")
+					setTenantMax(t, s, tenantMax)
+				},
 				"refuse":  func(*rapid.T) { w.set(func() { w.refuse = errRefused }) },
 				"recover": func(*rapid.T) { w.set(func() { w.refuse = nil }) },
 				"pass": func(rt *rapid.T) {
@@ -258,13 +308,18 @@ func TestNoHistoryExceedsTheBudgetOrStarvesAKey(t *testing.T) {
 						rt.Fatalf("%d at the server, budget %d, %d before", opened, budget, ceiling)
 					}
 					ceiling = live
+					for tenant, b := range books {
+						if opened, before := b.peak(); tenantMax > 0 && opened > max(tenantMax, before) {
+							rt.Fatalf("%s has %d at the server, may have %d, had %d", tenant, opened, tenantMax, before)
+						}
+					}
 					if st := s.Stats(); st.Open != live || st.Open != st.Idle+st.Lent+st.Dialing+st.Resetting+st.Closing {
 						rt.Fatalf("%d at the server, Stats says %+v", live, st)
 					}
 				},
 			})
 			s.SetBudget(max(1, budget))
-			for _, k := range []string{"a", "b", "c", "d"} {
+			for _, k := range keys {
 				s.Limit(k, -1)
 			}
 			w.set(func() { w.refuse = nil })

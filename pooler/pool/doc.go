@@ -30,7 +30,7 @@
 // # The rule of liveness
 //
 // A client waits only while something that ends is under way: a connection lent, dialing, resetting or closing,
-// an armed retry timer, or, in a Set whose budget is used up, such a thing in another pool. (A paused pool and one
+// an armed retry timer, or, in a Set whose budget is used up or for a tenant that has all it may, such a thing in another pool. (A paused pool and one
 // whose limit is zero wait for Resume, Configure or SetBudget.) Every core that lost this rule lost it where one
 // event (a raise, a broken connection, a failed dial) forgot to look at the queue. Here counts change in one function
 // (move), and every event ends in serve, which alone gives what is free to who waits and dials for the rest.
@@ -60,5 +60,5 @@
 //     so is a reserve for the highest class, see reserve.go.
 //   - What costs is opt-in: where a lease was acquired is noted only with Config.LeakAfter, and of 64 leases one is timed.
 //   - In a Set places go to the waiting pool that holds the fewest, so that the division tends to max-min fairness over
-//     demand. See divide.go.
+//     demand. What a tenant may have, some of a Set's pools, is divided by the same rules. See divide.go.
 package pool

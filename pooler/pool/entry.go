@@ -63,7 +63,9 @@ type entry[C any] struct {
 // move changes the state of e: the only place where counts change.
 func (p *Pool[C]) move(e *entry[C], to state) {
 	p.tally.move(e.state, to)
-	p.group.tally.move(e.state, to)
+	for _, t := range p.parties {
+		t.tally.move(e.state, to)
+	}
 	e.state = to
 }
 

@@ -20,17 +20,20 @@ var (
 //
 //	pool: no connection after 5s: 16 of 16 open, 16 lent, 41 clients ahead: context deadline exceeded
 //	pool: no connection after 5s: 0 of 16 open, dialing failed 12 times, last: connection refused
+//	pool: no connection after 5s: user app has 8 of 8 open, 8 lent, 2 clients ahead: context deadline exceeded
 type WaitError struct {
 	Waited time.Duration
 	Ahead  int   // clients before this one when it gave up, at most
-	Counts Brief // of its pool, at that time
+	Counts Brief // of its pool or tenant, at that time
 	Fails  int   // dials that failed in a row
 	Dial   error // the last dial error if dialing failed while it waited, else nil
 	Err    error // the cause of the context's end; context.DeadlineExceeded without a context. errors.Is sees it and Dial
 }
 
-// Brief is the counts that explain a wait. Max is the limit that held: of Config.Max, Set.Limit and Set.SetBudget the lowest.
+// Brief is the counts that explain a wait. Max is the limit that held: of Config.Max, Config.TenantMax, Set.Limit and Set.SetBudget
+// the lowest.
 type Brief struct {
+	Tenant                   string // whose counts these are if it has as many as it may; else empty, and they are the pool's
 	Open, Max, Lent, Dialing int
 	Reserved                 int // of Max, for clients of class 3
 	Paused                   bool
@@ -38,7 +41,11 @@ type Brief struct {
 
 func (e *WaitError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "pool: no connection after %v: %d of %d open", e.Waited.Round(time.Millisecond), e.Counts.Open, e.Counts.Max)
+	fmt.Fprintf(&b, "pool: no connection after %v: ", e.Waited.Round(time.Millisecond))
+	if e.Counts.Tenant != "" {
+		fmt.Fprintf(&b, "%s has ", e.Counts.Tenant)
+	}
+	fmt.Fprintf(&b, "%d of %d open", e.Counts.Open, e.Counts.Max)
 	if e.Counts.Lent > 0 {
 		fmt.Fprintf(&b, ", %d lent", e.Counts.Lent)
 	}

@@ -10,11 +10,9 @@ const tick = 250 * time.Millisecond
 
 // group is pools under one budget: what they share. A Pool of its own is a group of one.
 type group[C any] struct {
-	mu     sync.Mutex
-	budget int // the most connections all pools together may have open
-	tally      // of all pools
-	pools  []*Pool[C]
-	hungry []*Pool[C] // those with waiting clients
+	mu       sync.Mutex
+	party[C]                      // all its pools
+	tenants  map[string]*party[C] // those that have a limit
 
 	epoch   time.Time     // zero of the group's clock
 	now     time.Duration // the coarse clock: at most a tick behind while anything is open or waits
@@ -28,11 +26,10 @@ type group[C any] struct {
 
 	past  Stats // what forgotten pools have counted
 	peaks peaks
-	proof proof //nolint:unused // see check
 }
 
 func newGroup[C any](budget int) *group[C] {
-	return &group[C]{budget: budget, epoch: time.Now()}
+	return &group[C]{party: party[C]{budget: budget}, tenants: make(map[string]*party[C]), epoch: time.Now()}
 }
 
 // clock reads the clock and brings the coarse one up to date.
@@ -83,6 +80,13 @@ func (g *group[C]) wake() {
 	}
 }
 
+// serve serves all pools.
+func (g *group[C]) serve() {
+	for _, p := range g.pools {
+		p.serve()
+	}
+}
+
 // sweep keeps the coarse clock, closes what was idle or open for too long, and tops pools up.
 func (g *group[C]) sweep() {
 	g.mu.Lock()
@@ -90,9 +94,7 @@ func (g *group[C]) sweep() {
 	for _, p := range g.pools {
 		p.sweep()
 	}
-	for _, p := range g.pools {
-		p.serve()
-	}
+	g.serve()
 	if g.ticking = g.open() > 0 || g.waiting > 0; g.ticking {
 		g.timer.Reset(tick)
 	}

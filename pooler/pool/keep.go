@@ -57,6 +57,9 @@ func (p *Pool[C]) prune() {
 func (p *Pool[C]) shrink() {
 	for p.held() > p.limit() && p.callOff() {
 	}
+	for _, t := range p.parties {
+		t.shrink()
+	}
 	p.cool(max(0, p.cfg.MaxIdle), Surplus)
 }
 

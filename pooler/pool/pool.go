@@ -9,10 +9,11 @@ import (
 
 // Pool keeps connections to one destination. Make one with New, or many under one budget with NewSet.
 type Pool[C any] struct {
-	group *group[C] // holds the lock that guards everything below
-	hooks Hooks[C]
-	cfg   Config
-	cap   int // from Set.Limit
+	group   *group[C]   // holds the lock that guards everything below
+	parties []*party[C] // with whom it shares a limit: the group and, if it has one, its tenant
+	hooks   Hooks[C]
+	cfg     Config
+	cap     int // from Set.Limit
 
 	tally
 	common int // of what is lent, that to clients who may not use the reserve
@@ -65,11 +66,12 @@ func (g *group[C]) add(cfg Config, hooks Hooks[C], limit int) *Pool[C] {
 		used:  g.clock(),
 	}
 	p.dials.window = math.MaxInt
-	g.pools = append(g.pools, p)
+	g.join(p)
+	p.lodge()
 	return p
 }
 
-// limit is the most connections this pool may have open; a Set's budget comes on top.
+// limit is the most connections this pool may have open; what its parties may comes on top.
 func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 
 // Acquire lends a connection, waiting for one as long as ctx allows. The error is ErrClosed, ErrQueueFull, ErrShed, an error of
@@ -262,27 +264,30 @@ func (p *Pool[C]) Config() Config {
 
 // Configure replaces the Config at once: clients that wait are served from what it adds, idle connections above it are
 // closed, lent ones when they come back, dials above it are called off. It never waits. Open falls to a lower Max; it does
-// not rise above it meanwhile. A backoff after failed dials ends. It fails if cfg makes no sense, and then changes nothing.
+// not rise above it meanwhile. A backoff after failed dials ends. It fails if cfg makes no sense or names another Tenant, and
+// then changes nothing.
 func (p *Pool[C]) Configure(cfg Config) error {
-	if err := cfg.Validate(); err != nil {
-		return err
-	}
 	g := p.group
 	g.mu.Lock()
 	defer g.unlock()
-	p.configure(cfg)
+	if err := cfg.replaces(&p.cfg); err != nil {
+		return err
+	}
+	g.clock()
+	p.adopt(cfg)
+	p.shrink()
+	p.serve()
 	return nil
 }
 
-func (p *Pool[C]) configure(cfg Config) {
-	p.group.clock()
+// adopt takes a Config over. The caller shrinks and serves.
+func (p *Pool[C]) adopt(cfg Config) {
 	p.cfg = cfg.withDefaults()
 	for e := range p.all {
 		e.setExpiry()
 	}
+	p.bound()
 	p.calm()
-	p.shrink()
-	p.serve()
 }
 
 // Retire closes the connections that exist now: idle ones at once, lent ones when released, those still dialing when

@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // serve gives what is free to who waits and dials for the rest. Every change of state ends here.
 func (p *Pool[C]) serve() {
@@ -78,17 +81,16 @@ func (p *Pool[C]) settle(e *entry[C]) {
 
 // verdict is the reason to close e now that it comes back, or kept.
 func (p *Pool[C]) verdict(e *entry[C]) Reason {
-	g := p.group
 	switch {
 	case p.closed:
 		return Shutdown
 	case e.generation != p.generation:
 		return Retired
-	case p.held() > p.limit() || g.held() > g.budget:
+	case p.held() > p.limit() || slices.ContainsFunc(p.parties, (*party[C]).over):
 		return Surplus
 	case e.expired():
 		return ByLifetime
-	case p.queue.len > 0 && g.claimed(e):
+	case p.queue.len > 0 && slices.ContainsFunc(p.parties, func(t *party[C]) bool { return t.claimed(e) }):
 		return Yielded
 	}
 	return kept

@@ -135,9 +135,7 @@ func (s *Set[K, C]) SetBudget(n int) {
 	g.clock()
 	g.budget = max(0, n)
 	g.shrink()
-	for _, p := range g.pools {
-		p.serve()
-	}
+	g.serve()
 }
 
 // Limit lets key have at most n connections open, if its Config.Max is not lower; n < 0 takes the limit away. It holds for
@@ -172,10 +170,10 @@ func (s *Set[K, C]) Configure(change func(K, Config) (Config, error)) error {
 		old[key] = p.cfg
 	}
 	g.unlock()
-	for key, cfg := range old {
-		cfg, err := change(key, cfg)
+	for key, was := range old {
+		cfg, err := change(key, was)
 		if err == nil {
-			err = cfg.Validate()
+			err = cfg.replaces(&was)
 		}
 		if err != nil {
 			return err
@@ -184,11 +182,16 @@ func (s *Set[K, C]) Configure(change func(K, Config) (Config, error)) error {
 	}
 	g.mu.Lock()
 	defer g.unlock()
+	g.clock()
 	for key, cfg := range old {
 		if p := s.pools[key]; p != nil {
-			p.configure(cfg)
+			p.adopt(cfg)
 		}
 	}
+	for _, p := range g.pools {
+		p.shrink()
+	}
+	g.serve()
 	return nil
 }
 
@@ -228,7 +231,7 @@ func (s *Set[K, C]) Stats() Stats {
 		p.report(&sum)
 	}
 	sum.gauge(&g.tally, g.peaks)
-	sum.Waiting, sum.Max, sum.Pools = g.waiting, g.budget, len(s.pools)
+	sum.Waiting, sum.Max, sum.Pools, sum.TenantsFull = g.waiting, g.budget, len(s.pools), g.fullTenants()
 	return sum
 }
 

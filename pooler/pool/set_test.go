@@ -15,9 +15,15 @@ import (
 // bubbleSet runs a test of a Set whose keys are strings in fake time.
 func bubbleSet(t *testing.T, budget int, cfg pool.Config, test func(t *testing.T, w *world, s *pool.Set[string, *conn])) {
 	t.Helper()
+	bubbleOf(t, budget, func(string) pool.Config { return cfg }, test)
+}
+
+// bubbleOf is bubbleSet with a Config for each key.
+func bubbleOf(t *testing.T, budget int, cfg func(string) pool.Config, test func(t *testing.T, w *world, s *pool.Set[string, *conn])) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := new(world)
-		s := pool.NewSet(budget, func(string) (pool.Config, pool.Hooks[*conn], error) { return cfg, w.hooks(), nil })
+		s := pool.NewSet(budget, func(key string) (pool.Config, pool.Hooks[*conn], error) { return cfg(key), w.hooks(), nil })
 		defer func() {
 			closeNow(s.Close)
 			if w.live != 0 {

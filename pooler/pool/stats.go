@@ -10,10 +10,11 @@ type Stats struct {
 	Open, Idle, Lent, Dialing, Resetting, Closing int           // Open is the sum of the five after it
 	Waiting                                       int           // clients
 	Oldest                                        time.Duration // longest wait of a client waiting now
-	Max                                           int           // the limit that holds now: of Config.Max, Set.Limit and the budget the lowest
+	Max                                           int           // the limit that holds now: of Config.Max, Set.Limit, Config.TenantMax and the budget the lowest
 	Keep                                          int           // wanted open now, lent or not: Min, and with Config.Ready what recent peaks ask for
 	Ceiling                                       int           // no more are opened as the server refused more, see Hooks.Refused; 0: none. A Set's pools have their own
 	Pools                                         int           // 1, or those of the Set
+	TenantsFull                                   int           // tenants that have Config.TenantMax connections open while clients of theirs wait
 	PeakLent, PeakWaiting                         int           // the highest since ResetPeaks, or since the beginning
 
 	// Counters only rise, but that a lease taken back because its client's context ended is not an Acquired.
@@ -108,7 +109,8 @@ func (p *Pool[C]) Stats() Stats {
 	var s Stats
 	p.report(&s)
 	s.gauge(&p.tally, p.peaks)
-	s.Waiting, s.Max, s.Pools, s.Ceiling = p.queue.len, min(p.limit(), g.budget), 1, p.size.ceiling
+	s.Waiting, s.Max, s.Pools, s.Ceiling = p.queue.len, p.allowed(), 1, p.size.ceiling
+	s.TenantsFull = g.fullTenants()
 	return s
 }
 
@@ -130,10 +132,21 @@ func (p *Pool[C]) ResetPeaks() {
 	p.peaks = peaks{p.tally[lent], p.queue.len}
 }
 
-func (p *Pool[C]) brief() Brief {
-	b := Brief{
-		Open: p.open(), Max: min(p.limit(), p.group.budget), Lent: p.tally[lent], Dialing: p.tally[dialing], Paused: p.paused,
+// allowed is the lowest of the limits.
+func (p *Pool[C]) allowed() int {
+	n := p.limit()
+	for _, t := range p.parties {
+		n = min(n, t.budget)
 	}
+	return n
+}
+
+// brief is what explains a wait: the counts of the tenant if it has all that it may, else those of the pool.
+func (p *Pool[C]) brief() Brief {
+	if t := p.tenant(); t != nil && t.spare() <= 0 {
+		return Brief{Tenant: p.cfg.Tenant, Open: t.open(), Max: t.budget, Lent: t.tally[lent], Dialing: t.tally[dialing], Paused: p.paused}
+	}
+	b := Brief{Open: p.open(), Max: p.allowed(), Lent: p.tally[lent], Dialing: p.tally[dialing], Paused: p.paused}
 	if p.cfg.Reserve > 0 {
 		b.Reserved = p.limit() - p.commons()
 	}

@@ -80,7 +80,9 @@ func (p *Pool[C]) enter(deadline time.Time, want want, deliver func(Lease[C], er
 	p.queue.push(w)
 	if p.queue.len == 1 {
 		p.shed.begins(w.since)
-		g.hungry = append(g.hungry, p)
+		for _, t := range p.parties {
+			t.hungry = append(t.hungry, p)
+		}
 	}
 	g.waiting++
 	p.used = g.now
@@ -96,11 +98,14 @@ func (p *Pool[C]) full(class uint8) bool {
 	if p.cfg.MaxWaiting < 0 {
 		return false
 	}
-	places := max(0, min(p.most()-p.tally[lent], p.group.budget-p.group.tally[lent]))
-	if class != highest {
-		places = min(places, max(0, p.commons()-p.common))
+	places := p.most() - p.tally[lent]
+	for _, t := range p.parties {
+		places = min(places, t.budget-t.tally[lent])
 	}
-	return p.queue.len-places >= p.cfg.MaxWaiting
+	if class != highest {
+		places = min(places, p.commons()-p.common)
+	}
+	return p.queue.len-max(0, places) >= p.cfg.MaxWaiting
 }
 
 // leave takes w out of the queue and records its wait.
@@ -110,7 +115,9 @@ func (p *Pool[C]) leave(w *waiter[C]) {
 	g.waiting--
 	if p.queue.len == 0 {
 		p.shed.emptied()
-		g.sated(p)
+		for _, t := range p.parties {
+			t.hungry = without(t.hungry, p)
+		}
 	}
 	p.stat.Wait.Observe(g.now - w.since)
 }
