@@ -91,6 +91,7 @@ type Endpoint struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.minIdle) || self.minIdle <= (has(self.maxOpen) ? self.maxOpen : 20)",message="minIdle must not be above maxOpen, which is 20 when unset"
 // +kubebuilder:validation:XValidation:rule="!has(self.minIdle) || !has(self.maxIdle) || self.minIdle <= self.maxIdle",message="minIdle must not be above maxIdle"
 // +kubebuilder:validation:XValidation:rule="!has(self.autoscale) || !has(self.autoscale.minOpen) || self.autoscale.minOpen <= (has(self.maxOpen) ? self.maxOpen : 20)",message="autoscale.minOpen must not be above maxOpen, which is 20 when unset"
+// +kubebuilder:validation:XValidation:rule="!has(self.maxOpenPerUser) || self.maxOpenPerUser <= (has(self.maxOpen) ? self.maxOpen : 20)",message="maxOpenPerUser must not be above maxOpen, which is 20 when unset"
 type Limits struct {
 	// maxOpen is the most connections that the pool opens to the destination. Unset means 20. Each pod needs at least
 	// one: with fewer than there are pods, some pods cannot serve.
@@ -98,6 +99,13 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	MaxOpen int32 `json:"maxOpen,omitempty"`
+
+	// maxOpenPerUser is the most connections that are open as one user of the destination, whatever the database. Each pod
+	// has its part, and one at least. Unset means that only maxOpen bounds them.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxOpenPerUser int32 `json:"maxOpenPerUser,omitempty"`
 
 	// autoscale moves the limit below maxOpen to what clients use. Unset means that it stays at maxOpen.
 	// +optional

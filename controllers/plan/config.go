@@ -122,9 +122,16 @@ func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.S
 	for i := range o.Pool.Spec.Destinations {
 		d := &o.Pool.Spec.Destinations[i]
 		ranks := ranked(ledger, d.Name)
+		var limits []int32
+		for uid := range all {
+			limits = append(limits, ledger.Pods[uid].Destinations[d.Name].Limit)
+		}
 		for uid := range all {
 			limit := ledger.Pods[uid].Destinations[d.Name].Limit
 			s := podapi.Share{MaxOpen: limit, MaxIdle: min(limit, d.MaxIdle()), MaxWaiting: podapi.Unlimited}
+			if most := d.Limits.MaxOpenPerUser; most > 0 {
+				s.MaxOpenPerUser = perUser(most, limit, limits)
+			}
 			if d.Limits.MaxWaiting != nil {
 				s.MaxWaiting = part(*d.Limits.MaxWaiting, 0, len(all))
 			}
@@ -138,6 +145,21 @@ func shares(o *Observation, ledger budget.Ledger) map[string]map[string]podapi.S
 		}
 	}
 	return all
+}
+
+// perUser is what a user may have of the limit that a pod holds: one, and a part of what is left that is like the pod's part of
+// limits, those of all pods. The parts are no more than most together, unless there are more pods that hold a limit.
+func perUser(most, limit int32, limits []int32) int32 {
+	var pods, sum int64
+	for _, l := range limits {
+		if l > 0 {
+			pods, sum = pods+1, sum+int64(l)
+		}
+	}
+	if left, others := int64(most)-pods, sum-pods; left > 0 && others > 0 && limit > 0 {
+		return min(limit, 1+int32(left*int64(limit-1)/others))
+	}
+	return 1
 }
 
 // ranked are the pods between which idle connections are divided: those that stay and have a limit, the highest first.

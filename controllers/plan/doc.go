@@ -15,5 +15,6 @@
 //   - Without EndpointSlices of the pool's own Service nothing is known about pods, and the ledger stands still: pods that
 //     cannot be seen are not gone.
 //   - What cannot be divided exactly: minIdle and maxIdle sum up exactly, because connections cost the database something;
+//     maxOpenPerUser sums up to no more, but for one in each pod, because a user with none could not use the pod;
 //     maxWaiting is rounded up, because a pod in which nobody may wait would refuse clients that the pool has room for.
 package plan

@@ -78,6 +78,8 @@ func TestIdleConnectionsAreDividedExactlyAndWaitersRoundedUp(t *testing.T) {
 		minIdle := rapid.Int32Range(0, maxIdle).Draw(rt, "minIdle")
 		maxWaiting := rapid.Int32Range(0, 200).Draw(rt, "maxWaiting")
 		s.pool.Spec.Destinations[0].Limits = v1alpha1.Limits{MaxOpen: maxOpen, MinIdle: minIdle, MaxIdle: &maxIdle, MaxWaiting: &maxWaiting}
+		perUser := rapid.Int32Range(1, maxOpen).Draw(rt, "maxOpenPerUser")
+		s.pool.Spec.Destinations[0].Limits.MaxOpenPerUser = perUser
 		pods := rapid.IntRange(1, 7).Draw(rt, "pods")
 		for i := range pods {
 			s.start(string(rune('a' + i)))
@@ -93,12 +95,19 @@ func TestIdleConnectionsAreDividedExactlyAndWaitersRoundedUp(t *testing.T) {
 			sum.MaxIdle += share.MaxIdle
 			sum.MinIdle += share.MinIdle
 			sum.MaxWaiting += share.MaxWaiting
+			sum.MaxOpenPerUser += share.MaxOpenPerUser
+			if share.MaxOpenPerUser < 1 || share.MaxOpenPerUser > max(1, share.MaxOpen) {
+				rt.Errorf("a user may have none, or more than the pod: %+v", share)
+			}
 		}
 		if sum.MaxOpen != maxOpen || sum.MaxIdle != maxIdle || sum.MinIdle != minIdle {
 			rt.Errorf("sums are %+v, wanted maxOpen %d, maxIdle %d, minIdle %d", sum, maxOpen, maxIdle, minIdle)
 		}
 		if sum.MaxWaiting < maxWaiting || sum.MaxWaiting >= maxWaiting+int32(pods) {
 			rt.Errorf("%d may wait, not %d", sum.MaxWaiting, maxWaiting)
+		}
+		if most := max(perUser, int32(pods)); sum.MaxOpenPerUser > most || sum.MaxOpenPerUser <= perUser-int32(pods) {
+			rt.Errorf("a user may have %d in %d pods, not %d", sum.MaxOpenPerUser, pods, perUser)
 		}
 	})
 }

@@ -65,6 +65,7 @@ type Stats struct {
 	Waiting                                       int32 // clients
 	PeakLent, PeakWaiting                         int32 // since ResetPeaks
 	Clients, Pinned                               int32
+	UsersAtLimit                                  int32 // that have all the connections one user may have, while clients of theirs wait
 
 	Reachable string          // "True", "False" or "Unknown"
 	Fault     *podapi.Problem // why it is "False"

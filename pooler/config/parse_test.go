@@ -127,6 +127,9 @@ func TestAFaultNamesItsFieldAndSaysWhatIsAllowed(t *testing.T) {
 		`shares["uid"]["main"].maxOpen: must be between 0 and 1048576, is -1`: func(c *podapi.Config) {
 			c.Shares["uid"]["main"] = podapi.Share{MaxOpen: -1}
 		},
+		`shares["uid"]["main"].maxOpenPerUser: must be between 0 and 1048576, is -1`: func(c *podapi.Config) {
+			c.Shares["uid"]["main"] = podapi.Share{MaxOpenPerUser: -1}
+		},
 		`shares["uid"]["main"].maxWaiting: must be between -1 and 2147483647, is -2`: func(c *podapi.Config) {
 			c.Shares["uid"]["main"] = podapi.Share{MaxWaiting: -2}
 		},

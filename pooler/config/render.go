@@ -216,6 +216,7 @@ func databases(all []podapi.Database) map[string]string {
 func limits(l podapi.Limits, s podapi.Share) postgres.Limits {
 	return postgres.Limits{
 		MaxOpen:        int(s.MaxOpen),
+		MaxOpenPerUser: int(s.MaxOpenPerUser),
 		MinIdle:        int(s.MinIdle),
 		MaxIdle:        int(s.MaxIdle),
 		MaxWaiting:     int(s.MaxWaiting),

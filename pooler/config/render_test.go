@@ -58,7 +58,7 @@ func authority(t *testing.T) map[string]string {
 	return map[string]string{"ca.crt": keyPair(t)["tls.crt"]}
 }
 
-var share = podapi.Share{MaxOpen: 10, MinIdle: 1, MaxIdle: 5, MaxWaiting: podapi.Unlimited}
+var share = podapi.Share{MaxOpen: 10, MaxOpenPerUser: 4, MinIdle: 1, MaxIdle: 5, MaxWaiting: podapi.Unlimited}
 
 func TestADestinationIsRenderedWhole(t *testing.T) {
 	directory := t.TempDir()
@@ -93,7 +93,7 @@ func TestADestinationIsRenderedWhole(t *testing.T) {
 		Salt:       []byte("uid-of-the-pool"),
 		Console:    postgres.Console{Admins: []string{"dba"}, Stats: []string{"exporter"}},
 		Limits: postgres.Limits{
-			MaxOpen: 10, MinIdle: 1, MaxIdle: 5, MaxWaiting: -1, MaxClients: 7,
+			MaxOpen: 10, MaxOpenPerUser: 4, MinIdle: 1, MaxIdle: 5, MaxWaiting: -1, MaxClients: 7,
 			IdleTimeout: time.Minute, MaxLifetime: time.Hour, AcquireTimeout: 1500 * time.Millisecond,
 		},
 		Timeouts: postgres.Timeouts{

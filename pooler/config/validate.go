@@ -194,6 +194,7 @@ func (k *checker) shares(all map[string]map[string]podapi.Share) {
 		for name, s := range destinations {
 			field := fmt.Sprintf("shares[%q][%q]", clip(pod), clip(name))
 			k.between(field+".maxOpen", s.MaxOpen, 0, maxCount)
+			k.between(field+".maxOpenPerUser", s.MaxOpenPerUser, 0, maxCount)
 			k.between(field+".minIdle", s.MinIdle, 0, maxCount)
 			k.between(field+".maxIdle", s.MaxIdle, 0, maxCount)
 			k.between(field+".maxWaiting", s.MaxWaiting, podapi.Unlimited, 1<<31-1)

@@ -78,6 +78,7 @@ var numbers = []number{
 	gauge("waiting", "Clients that wait for a server connection.", func(s *agent.Stats) int32 { return s.Waiting }),
 	gauge("clients", "Clients connected, logins included.", func(s *agent.Stats) int32 { return s.Clients }),
 	gauge("pinned", "Clients in transaction mode that keep their server connection.", func(s *agent.Stats) int32 { return s.Pinned }),
+	gauge("users_at_limit", "Users that have all the connections one user may have, while clients of theirs wait.", func(s *agent.Stats) int32 { return s.UsersAtLimit }),
 
 	counter("logins_total", "Clients let in.", func(c *agent.Counters) uint64 { return c.Logins }),
 	counter("login_failures_total", "Clients refused at login.", func(c *agent.Counters) uint64 { return c.LoginsFailed }),

@@ -66,7 +66,6 @@ var leftOut = map[string]known{
 	"cancel_wait_timeout":         {"10", unneeded + "a cancel request is given 10 s"},
 	"suspend_timeout":             {"10", unneeded + "the console's SUSPEND waits until it is cancelled"},
 	"autodb_idle_timeout":         {"3600", unneeded + "what is not used for ten minutes is forgotten"},
-	"max_user_connections":        {"0", lost + "limits are of a destination"},
 	"max_user_client_connections": {"0", lost + "limits are of a destination"},
 	"max_db_client_connections":   {"0", lost + "limits are of a destination"},
 	"reserve_pool_timeout":        {"5", lost + "the reserve is added to maxOpen, and used without waiting"},
@@ -86,7 +85,7 @@ var leftOut = map[string]known{
 
 // translated are the settings that Translate looks at.
 var translated = strings.Fields(`listen_addr listen_port auth_file auth_type auth_user auth_query pool_mode max_client_conn
-	default_pool_size min_pool_size reserve_pool_size max_db_connections server_lifetime server_idle_timeout
+	default_pool_size min_pool_size reserve_pool_size max_db_connections max_user_connections server_lifetime server_idle_timeout
 	server_connect_timeout client_login_timeout client_idle_timeout idle_transaction_timeout query_timeout transaction_timeout
 	query_wait_timeout admin_users stats_users client_tls_sslmode client_tls_key_file client_tls_cert_file client_tls_ca_file
 	server_tls_sslmode server_tls_ca_file server_tls_key_file server_tls_cert_file max_prepared_statements auth_dbname`)

@@ -34,6 +34,7 @@ type destination struct {
 	databases []database // none: every name
 	forced    string     // user that all server connections have
 	maxOpen   int
+	perUser   int // 0: no limit
 	minIdle   int
 	lifetime  int
 }
@@ -132,6 +133,20 @@ func (t *Translation) readDatabases() {
 		if i > 0 {
 			t.note(t.from.Path, "[databases]", "each server has a port of its own: clients of %s must use port %d", d.called(), d.port)
 		}
+	}
+	t.boundUsers()
+}
+
+// boundUsers reads what one user may have open, which PgBouncer counts over all databases.
+func (t *Translation) boundUsers() {
+	most := t.number("max_user_connections", 0)
+	for _, d := range t.destinations {
+		if most < d.maxOpen {
+			d.perUser = most
+		}
+	}
+	if e, _ := t.from.setting("max_user_connections"); most > 0 && len(t.destinations) > 1 {
+		t.note(e.At(), "max_user_connections", "is of each server: a user may have as many on each")
 	}
 }
 

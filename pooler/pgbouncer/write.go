@@ -288,6 +288,7 @@ func (t *Translation) limits(d *destination) *yaml.Node {
 	bounded := func(name string, unset int) int { return min(t.seconds(name, unset), maxSeconds) }
 	return tree(
 		"maxOpen", d.maxOpen,
+		"maxOpenPerUser", d.perUser,
 		"minIdle", d.minIdle,
 		"idleTimeoutSeconds", bounded("server_idle_timeout", 600),
 		"maxLifetimeSeconds", min(d.lifetime, maxSeconds),

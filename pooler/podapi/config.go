@@ -209,10 +209,11 @@ type CertificateUser struct {
 
 // Share is what one pod may use of one destination.
 type Share struct {
-	MaxOpen    int32 `json:"maxOpen"`
-	MinIdle    int32 `json:"minIdle,omitempty"`
-	MaxIdle    int32 `json:"maxIdle"`
-	MaxWaiting int32 `json:"maxWaiting"` // Unlimited for no bound; 0: a client that cannot be served at once is refused
+	MaxOpen        int32 `json:"maxOpen"`
+	MaxOpenPerUser int32 `json:"maxOpenPerUser,omitempty"` // 0: only MaxOpen bounds them
+	MinIdle        int32 `json:"minIdle,omitempty"`
+	MaxIdle        int32 `json:"maxIdle"`
+	MaxWaiting     int32 `json:"maxWaiting"` // Unlimited for no bound; 0: a client that cannot be served at once is refused
 }
 
 // Applied answers a push.

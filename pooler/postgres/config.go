@@ -59,6 +59,7 @@ type Endpoint struct {
 // Limits bound one destination in this process.
 type Limits struct {
 	MaxOpen        int           // 0: nothing is opened, clients wait
+	MaxOpenPerUser int           // of one user of the server, whatever the database; 0: only MaxOpen bounds them
 	MinIdle        int           // kept idle for the login that Engine.Probe uses
 	MaxIdle        int           // 0: keep none
 	MaxWaiting     int           // 0: refuse at once; < 0: no limit

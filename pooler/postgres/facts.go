@@ -201,6 +201,7 @@ func (s source) Users() []console.User {
 	}
 	var all []console.User
 	for _, name := range slices.Sorted(maps.Keys(users)) {
+		users[name].MaxOpen = now.Limits.MaxOpenPerUser
 		all = append(all, *users[name])
 	}
 	return all
@@ -333,7 +334,7 @@ func (s source) Settings() []console.Setting {
 		{Key: "idle_transaction_timeout", Value: seconds(t.IdleInTransaction), Default: "0"},
 		{Key: "max_client_conn", Value: strconv.Itoa(l.MaxClients), Default: "10000"},
 		{Key: "max_db_connections", Value: strconv.Itoa(l.MaxOpen), Default: "20"},
-		{Key: "max_user_connections", Value: "0", Default: "0"},
+		{Key: "max_user_connections", Value: strconv.Itoa(l.MaxOpenPerUser), Default: "0"},
 		{Key: "min_pool_size", Value: strconv.Itoa(l.MinIdle), Default: "0"},
 		{Key: "pool_mode", Value: now.PoolMode.word(), Default: "transaction"},
 		{Key: "query_timeout", Value: seconds(t.Query), Default: "0"},

@@ -58,6 +58,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("maxPreparedStatements is %d: must not be negative", c.MaxPreparedStatements)
 	case l.MaxOpen < 0:
 		return fmt.Errorf("limits.maxOpen is %d: must not be negative", l.MaxOpen)
+	case l.MaxOpenPerUser < 0:
+		return fmt.Errorf("limits.maxOpenPerUser is %d: must not be negative", l.MaxOpenPerUser)
 	case l.MaxClients < 1:
 		return fmt.Errorf("limits.maxClients is %d: must be at least 1", l.MaxClients)
 	case l.MinIdle < 0 || l.MaxIdle < 0:
@@ -107,6 +109,7 @@ func (s *settings) pool(k key) pool.Config {
 	l := s.Limits
 	cfg := pool.DefaultConfig()
 	cfg.Max, cfg.MaxIdle = l.MaxOpen, min(l.MaxIdle, l.MaxOpen)
+	cfg.Tenant, cfg.TenantMax = fmt.Sprintf("user %q", k.user), l.MaxOpenPerUser
 	cfg.IdleTime, cfg.Lifetime = l.IdleTimeout, l.MaxLifetime
 	cfg.Ready = 0       // what is open is charged to the budget: nothing is dialed that no client or limit asks for
 	cfg.CheckAfter = -1 // the reader of each connection knows whether it is alive

@@ -29,7 +29,8 @@ func (e *Engine) Stats() Stats {
 		Limit: int(e.limit.Load()), StopPolicy: e.hold.get(),
 		Open: p.Open, Idle: p.Idle, Lent: p.Lent, Dialing: p.Dialing, Resetting: p.Resetting, Closing: p.Closing,
 		Waiting: p.Waiting, OldestWait: p.Oldest, PeakLent: p.PeakLent, PeakWaiting: p.PeakWaiting,
-		Clients: e.clients.len(), Pinned: int(e.counters.pinned.Load()),
+		UsersAtLimit: p.TenantsFull,
+		Clients:      e.clients.len(), Pinned: int(e.counters.pinned.Load()),
 		Counters: e.counters.load(&p),
 		Wait:     Histogram{Bounds: pool.Bounds(), Counts: p.Wait.Counts[:], Sum: p.Wait.Sum},
 	}

@@ -17,6 +17,8 @@ type Stats struct {
 	OldestWait                                    time.Duration // of them
 	PeakLent, PeakWaiting                         int           // the most since ResetPeaks
 
+	UsersAtLimit int // users that have Limits.MaxOpenPerUser connections open while clients of theirs wait
+
 	Clients int // connected, logins included
 	Pinned  int // clients that keep their server connection although they are in transaction mode
 

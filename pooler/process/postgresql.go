@@ -36,7 +36,7 @@ func (e postgreSQL) Stats() agent.Stats {
 		Open: int32(s.Open), Idle: int32(s.Idle), Lent: int32(s.Lent),
 		Dialing: int32(s.Dialing), Resetting: int32(s.Resetting), Closing: int32(s.Closing),
 		Waiting: int32(s.Waiting), PeakLent: int32(s.PeakLent), PeakWaiting: int32(s.PeakWaiting),
-		Clients: int32(s.Clients), Pinned: int32(s.Pinned),
+		Clients: int32(s.Clients), Pinned: int32(s.Pinned), UsersAtLimit: int32(s.UsersAtLimit),
 		Reachable: s.Reachability.String(),
 		Counters:  counters(s.Counters),
 		Wait:      histogram(s.Wait),

@@ -45,10 +45,11 @@ type Destination struct {
 // Limits are those of a podapi.Destination, and of the share that a pod would have.
 type Limits struct {
 	podapi.Limits
-	MaxOpen    *int32 `json:"maxOpen"`    // unset: 20
-	MinIdle    int32  `json:"minIdle"`    // unset: none
-	MaxIdle    *int32 `json:"maxIdle"`    // unset: maxOpen
-	MaxWaiting *int32 `json:"maxWaiting"` // unset: no limit but maxClients
+	MaxOpen        *int32 `json:"maxOpen"`        // unset: 20
+	MaxOpenPerUser int32  `json:"maxOpenPerUser"` // unset: only maxOpen bounds them
+	MinIdle        int32  `json:"minIdle"`        // unset: none
+	MaxIdle        *int32 `json:"maxIdle"`        // unset: maxOpen
+	MaxWaiting     *int32 `json:"maxWaiting"`     // unset: no limit but maxClients
 }
 
 // Secret is what a Secret is in Kubernetes: either in a file or directory, or written out.
@@ -136,7 +137,8 @@ func (f *File) Config(ledger int64) podapi.Config {
 		out.Limits = d.Limits.Limits
 		c.Destinations = append(c.Destinations, out)
 		c.Shares[pod][d.Name] = podapi.Share{
-			MaxOpen: *d.Limits.MaxOpen, MinIdle: d.Limits.MinIdle, MaxIdle: *d.Limits.MaxIdle, MaxWaiting: *d.Limits.MaxWaiting,
+			MaxOpen: *d.Limits.MaxOpen, MaxOpenPerUser: d.Limits.MaxOpenPerUser,
+			MinIdle: d.Limits.MinIdle, MaxIdle: *d.Limits.MaxIdle, MaxWaiting: *d.Limits.MaxWaiting,
 		}
 	}
 	return c

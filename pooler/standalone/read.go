@@ -110,6 +110,7 @@ func (d *decoder) check(f *File) {
 	for i, dest := range f.Destinations {
 		l, at := dest.Limits, fmt.Sprintf("destinations[%d].limits", i)
 		d.expect(*l.MaxOpen >= 1, at+".maxOpen", "must be at least 1")
+		d.expect(l.MaxOpenPerUser <= *l.MaxOpen, at+".maxOpenPerUser", "must not be above maxOpen, which is %d", *l.MaxOpen)
 		d.expect(l.MinIdle <= *l.MaxOpen, at+".minIdle", "must not be above maxOpen, which is %d", *l.MaxOpen)
 		d.expect(*l.MaxIdle <= *l.MaxOpen, at+".maxIdle", "must not be above maxOpen, which is %d", *l.MaxOpen)
 		d.expect(l.MinIdle <= *l.MaxIdle, at+".minIdle", "must not be above maxIdle, which is %d", *l.MaxIdle)

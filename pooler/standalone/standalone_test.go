@@ -64,7 +64,7 @@ destinations:
 - name: main
   listenPort: 7000
   endpoints: [{host: db, port: 1}]
-  limits: {maxOpen: 9, minIdle: 1, maxIdle: 2, maxWaiting: 0, maxClients: 3, idleTimeoutSeconds: 4}
+  limits: {maxOpen: 9, maxOpenPerUser: 5, minIdle: 1, maxIdle: 2, maxWaiting: 0, maxClients: 3, idleTimeoutSeconds: 4}
 secrets: {users: {app: 0123, other: "yes"}}
 `))
 	if err != nil {
@@ -74,7 +74,7 @@ secrets: {users: {app: 0123, other: "yes"}}
 	if l := c.Destinations[0].Limits; l.MaxClients != 3 || l.IdleTimeoutSeconds != 4 {
 		t.Errorf("limits are %+v", l)
 	}
-	if s := c.Shares[PodUID()]["main"]; s != (podapi.Share{MaxOpen: 9, MinIdle: 1, MaxIdle: 2, MaxWaiting: 0}) {
+	if s := c.Shares[PodUID()]["main"]; s != (podapi.Share{MaxOpen: 9, MaxOpenPerUser: 5, MinIdle: 1, MaxIdle: 2, MaxWaiting: 0}) {
 		t.Errorf("the share is %+v", s)
 	}
 	if f.ListenHost() != "" {
@@ -114,6 +114,8 @@ func TestWhatMakesNoSenseIsToldWithItsLine(t *testing.T) {
 		{"maxOpen 0", strings.Replace(least, "endpoints:", "limits:\n      maxOpen: 0\n  endpoints:", 1), "weir.yaml:5: destinations[0].limits.maxOpen: must be at least 1"},
 		{"more idle than open", strings.Replace(least, "endpoints:", "limits: {maxOpen: 5, maxIdle: 6}\n  endpoints:", 1),
 			"weir.yaml:4: destinations[0].limits.maxIdle: must not be above maxOpen, which is 5"},
+		{"more for a user than for all", strings.Replace(least, "endpoints:", "limits: {maxOpenPerUser: 21}\n  endpoints:", 1),
+			"weir.yaml:4: destinations[0].limits.maxOpenPerUser: must not be above maxOpen, which is 20"},
 		{"a share that is negative", strings.Replace(least, "endpoints:", "limits: {maxWaiting: -2}\n  endpoints:", 1),
 			"weir.yaml:4: destinations[0].limits.maxWaiting: must be between -1 and 2147483647, is -2"},
 		{"no users", strings.Replace(least, "users:", "others:", 1), `weir.yaml:3: destinations[0]: Secret "users" is missing or empty`},

@@ -335,6 +335,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxOpen
       type:
         scalar: numeric
+    - name: maxOpenPerUser
+      type:
+        scalar: numeric
     - name: maxWaiting
       type:
         scalar: numeric

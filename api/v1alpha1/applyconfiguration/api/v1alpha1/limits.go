@@ -26,6 +26,9 @@ type LimitsApplyConfiguration struct {
 	// maxOpen is the most connections that the pool opens to the destination. Unset means 20. Each pod needs at least
 	// one: with fewer than there are pods, some pods cannot serve.
 	MaxOpen *int32 `json:"maxOpen,omitempty"`
+	// maxOpenPerUser is the most connections that are open as one user of the destination, whatever the database. Each pod
+	// has its part, and one at least. Unset means that only maxOpen bounds them.
+	MaxOpenPerUser *int32 `json:"maxOpenPerUser,omitempty"`
 	// autoscale moves the limit below maxOpen to what clients use. Unset means that it stays at maxOpen.
 	Autoscale *AutoscaleApplyConfiguration `json:"autoscale,omitempty"`
 	// minIdle is how many idle connections are kept ready. Unset means none.
@@ -73,6 +76,14 @@ func Limits() *LimitsApplyConfiguration {
 // If called multiple times, the MaxOpen field is set to the value of the last call.
 func (b *LimitsApplyConfiguration) WithMaxOpen(value int32) *LimitsApplyConfiguration {
 	b.MaxOpen = &value
+	return b
+}
+
+// WithMaxOpenPerUser sets the MaxOpenPerUser field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxOpenPerUser field is set to the value of the last call.
+func (b *LimitsApplyConfiguration) WithMaxOpenPerUser(value int32) *LimitsApplyConfiguration {
+	b.MaxOpenPerUser = &value
 	return b
 }
 
