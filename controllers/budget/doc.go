@@ -24,8 +24,13 @@
 //   - A pod that drains without being deleted, as after a failed liveness probe, comes back with the limits that it kept.
 //     So only what a pod says after it was told that it is leaving (a version of the ledger) lowers its limit.
 //   - A ledger older than what a pod runs, or a missing one, was lost or restored from a copy. It proves nothing:
-//     each pod is charged with everything, and has no limit, until it has answered to a version above all that were ever
-//     seen. Clients wait for the second or two that this takes.
+//     each pod is charged with everything, more than any budget, and has no limit, until it has answered to the next
+//     ledger. Clients wait for the second or two that this takes.
+//   - A ledger begins at the time in milliseconds, and its version rises by one with each change. So all versions of it are above
+//     all of those that were lost before: what a pod said to one of those proves nothing, and what of those is still on
+//     its way to a pod is refused by who has heard of the next. The clocks of two operators may differ; only a ledger that is
+//     lost within that difference after it began is not above the next.
+//   - A ledger that began while the pods could not be seen is as good as none.
 //   - A pod is keyed by its UID, never by name or address. It gets a limit only after it answered once, so that pods
 //     that cannot start hold nothing.
 //   - Pods without an account are not pushed to. So one without an account that has accepted something came back from the
@@ -38,9 +43,10 @@
 //     half of what is fair, or shares would be written as often as demand changes.
 //   - Who gets the odd connection that cannot be divided: the pod that has it already.
 //
-// # Known gap
+// # Known limits
 //
-// When the ledger is lost (somebody deletes the pool's ConfigMap) while a container that drains starts again with the limits of
-// before, its state of before can pass for a proof that it has nothing: the versions of two ledgers are compared. About one
-// of 10,000 simulated histories that lose the ledger came to it. A ledger that has a name of its own would close the gap.
+//   - What pods have that vanished just before the ledger was lost, nobody knows any more. The servers notice within a minute.
+//   - Who puts an old copy of the ledger in the place of a newer one is found out when a pod shows that it runs something newer. A
+//     pod that cannot be reached meanwhile is charged with what the copy says.
+//   - Who deletes the object of a pod on a node that cannot be reached by force frees a charge whose process may still run.
 package budget

@@ -10,8 +10,12 @@ import (
 // Ledger says what each pod may have of each destination. The zero Ledger is that of a pool that is new, or whose
 // ledger was lost.
 type Ledger struct {
-	// Version only rises. It is that of the document in which the limits are pushed, podapi.Config.Ledger.
+	// Version only rises, from when the ledger began in milliseconds since 1970. It is that of the document in which the limits
+	// are pushed, podapi.Config.Ledger.
 	Version int64 `json:"version"`
+
+	// Blind says that it began when nobody could tell which pods there were: of those that show nothing is known.
+	Blind bool `json:"blind,omitempty"`
 
 	// Pods are the accounts by pod UID.
 	Pods map[string]Account `json:"pods,omitempty"`

@@ -36,7 +36,7 @@ func wants(ledger int64, limit, wanted, peak int32) *podapi.State {
 func TestRules(t *testing.T) {
 	type accounts = map[string]budget.Account
 	type want map[string][2]int32 // charge, limit
-	const b = 20
+	const b, everything = 20, 1_000_000
 	tests := []struct {
 		name   string
 		ledger budget.Ledger
@@ -110,11 +110,11 @@ func TestRules(t *testing.T) {
 		{"a ledger older than what a pod runs proves nothing",
 			ledger(6, accounts{"a": entry(10, 10, 5), "b": entry(10, 10, 5)}),
 			[]budget.Pod{{UID: "a", State: says(7, 15, 0)}, {UID: "b", State: says(6, 10, 0)}}, b,
-			want{"a": {20, 0}, "b": {20, 0}}},
+			want{"a": {everything, 0}, "b": {everything, 0}}},
 		{"a pod that was given up and comes back is charged with everything until it has proved less",
 			ledger(9, accounts{"a": entry(20, 20, 8)}),
 			[]budget.Pod{{UID: "a", State: says(9, 20, 0)}, {UID: "b", State: says(5, 10, 4)}}, b,
-			want{"a": {20, 10}, "b": {20, 0}}},
+			want{"a": {20, 10}, "b": {everything, 0}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -214,9 +214,40 @@ func TestVersionRisesOnlyWithWhatIsPushed(t *testing.T) {
 	if more.Version != 7 || more.Pods["a"].Destinations["orders"].Since != 7 {
 		t.Errorf("a limit that rises is version %d: %+v", more.Version, more)
 	}
-	ahead := budget.Next(lower, []budget.Pod{{UID: "a", State: says(40, 20, 0)}}, budgets, start, vanish)
-	if ahead.Version != 41 {
-		t.Errorf("above what a pod runs at 40 is version %d", ahead.Version)
+}
+
+func TestALostLedgerBeginsAboveAllThatPodsAccepted(t *testing.T) {
+	budgets := map[string]int32{"orders": 20}
+	now := start.UnixMilli()
+	for name, ran := range map[string]int64{"at the time in milliseconds": 40, "or above what a clock ahead has led to": now + 500} {
+		t.Run(name, func(t *testing.T) {
+			pods := []budget.Pod{{UID: "a", State: says(ran, 20, 0)}}
+			if l := budget.Next(ledger(6, nil), pods, budgets, start, vanish); l.Version != max(now, ran+1) {
+				t.Errorf("above what a pod runs at %d is version %d", ran, l.Version)
+			}
+		})
+	}
+}
+
+// A container that drains, says that it has nothing, and starts again with the limits of before, all while the ledger is lost.
+func TestWhatAPodSaidToALostLedgerProvesNothingToTheNext(t *testing.T) {
+	budgets := map[string]int32{"orders": 20}
+	l := budget.Next(budget.Ledger{}, []budget.Pod{{UID: "a"}}, budgets, start, vanish)
+	before := l.Charged("orders")
+	l.Version += 50 // the spec changes
+	l = budget.Next(l, []budget.Pod{{UID: "a", State: says(6, 0, 0)}, {UID: "b", State: says(0, 0, 0)}}, budgets, start, vanish)
+	if l.Charged("orders") != before || l.Pods["b"].Destinations["orders"].Limit != 0 {
+		t.Errorf("an answer from before lowered the charge: %+v", l)
+	}
+}
+
+func TestALedgerThatBeganBlindKnowsNothingOfThePodsThatItSees(t *testing.T) {
+	l := budget.Next(budget.Begin(start), []budget.Pod{{UID: "a"}, {UID: "b", State: says(0, 0, 0)}}, map[string]int32{"orders": 20}, start, vanish)
+	if e := l.Pods["a"].Destinations["orders"]; e.Charge < 20 || l.Pods["b"].Destinations["orders"].Limit != 0 {
+		t.Errorf("it trusts a pod that never answered: %+v", l)
+	}
+	if l.Blind {
+		t.Error("it goes on as if it saw nothing")
 	}
 }
 

@@ -36,7 +36,13 @@ var guards = []struct{ rule, file, with, without string }{
 	{"a pod that drains but does not leave keeps its limit", "next.go",
 		"t.Pods[uid].Leaving && bound < e.Limit", "bound < e.Limit"},
 	{"a lost ledger proves nothing", "next.go",
-		"t.lost = t.lost || ledger.Version == 0", "t.lost = false"},
+		"case t.lost:", "case false:"},
+	{"a ledger begins above those that were lost", "next.go",
+		"return now.UnixMilli()", "return 1"},
+	{"a ledger that began blind proves nothing", "next.go",
+		"ledger.Version == 0 || ledger.Blind", "ledger.Version == 0"},
+	{"nothing is left beside a pod of which nothing is known, however high the budget rises", "next.go",
+		"const everything = 1_000_000", "const everything = 7"},
 	{"a pod that ran something newer shows that the ledger is not the latest", "next.go",
 		"p.State.Ledger >= t.version", "false"},
 	{"only what was written is pushed", "world_test.go",
@@ -91,7 +97,7 @@ func runWithout(t *testing.T, file, with, without string) (output string, err er
 	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-overlay", overlayFile, "-run", "Interleaving|Lost", ".",
+	cmd := exec.Command("go", "test", "-overlay", overlayFile, "-run", "Interleaving|Lost|Blind", ".",
 		"-rapid.checks=20000", "-rapid.steps=60", "-rapid.nofailfile", "-rapid.shrinktime=1ms")
 	out, err := cmd.CombinedOutput()
 	return string(out), err

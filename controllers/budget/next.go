@@ -10,14 +10,15 @@ import (
 // Next is the ledger after what was observed. Budgets are the most connections per destination; one that is not named
 // has none. Vanish is how long the charge of a pod that is gone is held.
 //
-// The version rises exactly when a limit, the set of named pods or of leaving ones changes. The result must be written before its limits
-// are pushed; if it equals the ledger that it was made of there is nothing to do.
+// The version rises exactly when a limit, the set of named pods or of leaving ones changes, and when the ledger begins anew. The
+// result must be written before its limits are pushed; if it equals the ledger that it was made of there is nothing to do.
 func Next(ledger Ledger, pods []Pod, budgets map[string]int32, now time.Time, vanish time.Duration) Ledger {
 	t := turn{
 		Ledger:  ledger.clone(),
 		pods:    make(map[string]Pod, len(pods)),
 		budgets: budgets,
 		version: ledger.Version + 1,
+		lost:    ledger.Version == 0 || ledger.Blind,
 	}
 	for _, p := range pods {
 		t.pods[p.UID] = p
@@ -25,7 +26,9 @@ func Next(ledger Ledger, pods []Pod, budgets map[string]int32, now time.Time, va
 			t.version, t.lost = p.State.Ledger+1, true
 		}
 	}
-	t.lost = t.lost || ledger.Version == 0
+	if t.lost {
+		t.version = max(t.version, beginning(now))
+	}
 	t.farewell(now, vanish)
 	t.welcome()
 	t.dismiss()
@@ -34,11 +37,18 @@ func Next(ledger Ledger, pods []Pod, budgets map[string]int32, now time.Time, va
 		t.share(name)
 	}
 	t.sweep()
-	if t.changed || (t.lost && ledger.Version != 0) {
+	if t.changed || t.lost {
 		t.Version = t.version
 	}
 	return t.Ledger
 }
+
+// Begin is the first ledger of a pool whose pods cannot be seen yet.
+func Begin(now time.Time) Ledger { return Ledger{Version: beginning(now), Blind: true} }
+
+// beginning is the version that a ledger begins with: above those of every ledger that there was before, as no ledger changes
+// a thousand times a second. So what pods accepted of a ledger that was lost is older than all of the next one.
+func beginning(now time.Time) int64 { return now.UnixMilli() }
 
 // turn is one step of the ledger in the making.
 type turn struct {
@@ -113,21 +123,24 @@ func (t *turn) dismiss() {
 	}
 }
 
+// everything is more than a budget can be, whatever it was and will be. The sum over all pods fits into 32 bits.
+const everything = 1_000_000
+
 // unproven is the account of a pod about which the ledger knows nothing: nobody can have anything until it has proved what
 // it has. It may not just go on with the limit that it named, because that may have changed since.
 func (t *turn) unproven(p Pod, a Account) map[string]Entry {
+	nothingKnown := Entry{Charge: everything, Since: t.version}
 	entries := map[string]Entry{}
-	for name, budget := range t.budgets {
-		entries[name] = Entry{Charge: budget, Since: t.version}
+	for name := range t.budgets {
+		entries[name] = nothingKnown
 	}
-	for name, e := range a.Destinations {
-		entries[name] = Entry{Charge: max(e.Charge, t.budgets[name]), Since: t.version}
+	for name := range a.Destinations {
+		entries[name] = nothingKnown
 	}
-	if p.State == nil {
-		return entries
-	}
-	for _, d := range p.State.Destinations {
-		entries[d.Name] = Entry{Charge: max(entries[d.Name].Charge, d.Bound()), Since: t.version}
+	if p.State != nil {
+		for _, d := range p.State.Destinations {
+			entries[d.Name] = nothingKnown
+		}
 	}
 	return entries
 }

@@ -16,6 +16,9 @@ import (
 const (
 	vanish  = 30 * time.Second
 	notices = 25 * time.Second
+
+	// apart is how much two clocks differ at most.
+	apart = 4 * time.Second
 )
 
 // world is pods, operators, databases and messages between them. Every step of it is one that reality can take.
@@ -25,6 +28,7 @@ type world struct {
 
 	stored   budget.Ledger // the ConfigMap
 	revision int           // its resourceVersion
+	edits    int64         // of the spec, which no operator has seen yet
 
 	pods      map[string]*pod
 	lingering []linger
@@ -54,6 +58,7 @@ type linger struct {
 
 // operator is one of two that both believe they lead.
 type operator struct {
+	skew     time.Duration // of its clock
 	read     budget.Ledger
 	revision int
 	states   map[string]*podapi.State
@@ -173,11 +178,12 @@ func (w *world) think(o *operator) {
 	for _, uid := range w.uids() {
 		seen = append(seen, budget.Pod{UID: uid, Terminating: w.pods[uid].terminating, State: o.states[uid], Silent: o.silent[uid]})
 	}
-	next := budget.Next(o.read, seen, w.budgets, w.now, vanish)
+	next := budget.Next(o.read, seen, w.budgets, w.now.Add(o.skew), vanish)
 	if w.revision != o.revision {
 		return // a conflict
 	}
-	next.Version = max(next.Version, 1) // the first document is written whoever is there, see package plan
+	next.Version += w.edits // see package plan
+	w.edits = 0
 	w.stored = next
 	w.revision++
 	w.pushes = w.pushes[max(0, len(w.pushes)-12):] // older ones are lost
@@ -186,6 +192,21 @@ func (w *world) think(o *operator) {
 			w.pushes = append(w.pushes, push{uid: p.UID, config: told(next)})
 		}
 	}
+}
+
+// glance is a reconcile while it cannot be seen which pods there are.
+func (w *world) glance(o *operator) {
+	if w.stored.Version == 0 {
+		w.stored = budget.Begin(w.now.Add(o.skew))
+		w.revision++
+	}
+}
+
+// lose is somebody who deletes the ledger, though not within the time in which two clocks differ after it began.
+func (w *world) lose() {
+	w.tick(2 * apart)
+	w.stored = budget.Ledger{}
+	w.revision++
 }
 
 // poll asks a pod; the answer may arrive later than others.
@@ -228,6 +249,19 @@ func (w *world) inUse(name string) (sum int32) {
 		sum += l.open[name]
 	}
 	return sum
+}
+
+// checkLost fails unless sum(bound) <= ceiling, where the ledger may be lost and charge more than there is.
+func (w *world) checkLost(t *rapid.T, ceilings map[string]int32) {
+	for name, b := range w.budgets {
+		if known := w.stored.Version != 0 && !w.stored.Blind; known {
+			ceilings[name] = min(ceilings[name], w.stored.Charged(name))
+		}
+		ceilings[name] = max(ceilings[name], b)
+		if bound := w.inUse(name); bound > ceilings[name] {
+			t.Fatalf("%s: pods may have %d connections of a budget of %d\n%+v", name, bound, b, w.stored)
+		}
+	}
 }
 
 // check fails unless sum(open) <= sum(bound) <= sum(charge) <= ceiling.

@@ -85,7 +85,10 @@ func (p *Plan) document(o *Observation) error {
 }
 
 func nextLedger(o *Observation, limits map[string]int32) budget.Ledger {
-	if !o.PodsKnown {
+	switch {
+	case !o.PodsKnown && o.Document.Ledger.Version == 0:
+		return budget.Begin(o.Now)
+	case !o.PodsKnown:
 		return o.Document.Ledger
 	}
 	pods := make([]budget.Pod, len(o.Pods))

@@ -58,8 +58,11 @@ type fakePod struct {
 	waiting     int32 // clients; they take what the limit allows
 }
 
+// began is when all stories do.
+var began = time.Unix(1_800_000_000, 0)
+
 func newStory(t *testing.T) *story {
-	return &story{t: t, pool: pool(), now: time.Unix(1_800_000_000, 0)}
+	return &story{t: t, pool: pool(), now: began}
 }
 
 func (s *story) start(name string) *fakePod {
@@ -121,7 +124,7 @@ func (s *story) pass() *plan.Plan {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	line := fmt.Sprintf("  v%d", p.Document.Ledger.Version)
+	line := fmt.Sprintf("  v%d", p.Document.Ledger.Version-began.UnixMilli()+1)
 	if p.Write {
 		line += " write"
 	}
@@ -130,7 +133,11 @@ func (s *story) pass() *plan.Plan {
 	}
 	for _, uid := range slices.Sorted(keys(p.Document.Ledger.Pods)) {
 		a := p.Document.Ledger.Pods[uid]
-		line += fmt.Sprintf(" %s=%d/%d", uid, a.Destinations["orders"].Limit, a.Destinations["orders"].Charge)
+		e := a.Destinations["orders"]
+		line += fmt.Sprintf(" %s=%d/%d", uid, e.Limit, e.Charge)
+		if e.Charge > 1000 {
+			line = strings.TrimSuffix(line, strconv.Itoa(int(e.Charge))) + "unknown"
+		}
 		if a.GoneSince != 0 {
 			line += "(gone)"
 		}

@@ -82,7 +82,7 @@ type Config struct {
 	Pool       string `json:"pool"`          // namespace/name
 	UID        string `json:"uid,omitempty"` // of the ConnectionPool; makes the salts that names without an account are shown
 	Generation int64  `json:"generation"`    // of the ConnectionPool that this was rendered from
-	Ledger     int64  `json:"ledger"`        // rises with every change of this document, from 1
+	Ledger     int64  `json:"ledger"`        // rises with every change of this document; at least 1
 
 	ClientCA     string `json:"clientCA,omitempty"` // PEM; who presents a certificate of it may push and poll
 	DrainSeconds int32  `json:"drainSeconds"`       // how long a leaving pod waits for its clients
