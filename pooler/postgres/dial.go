@@ -263,7 +263,7 @@ func (l *serverLogin) cut(err error) error {
 
 // refused tells a failure to agree on TLS from others.
 func (l *serverLogin) refused(err error) error {
-	if _, ok := errors.AsType[*login.Failure](err); ok && l.tls.Mode != Disable && !l.encrypted() {
+	if _, ok := errors.AsType[*login.Failure](err); ok && l.tls.Mode > Prefer && !l.encrypted() {
 		return &handshakeError{err}
 	}
 	return err

@@ -102,6 +102,9 @@ func explain(at Endpoint, k key, err error) *dialError {
 		e.text = fmt.Sprintf("TLS with %s fails: %v", where, err)
 	case errors.As(err, &failure):
 		e.reason = podapi.ReasonServerRefused
+		if login.PasswordRefused(err) {
+			e.reason = podapi.ReasonAuthenticationFailed
+		}
 		e.text = fmt.Sprintf("%s cannot be logged in to: %v", where, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		e.text = fmt.Sprintf("%s does not answer in time", where)

@@ -134,6 +134,19 @@ func TestAFaultOfTheServerLoginIsNamed(t *testing.T) {
 	}
 }
 
+func TestALoginThatFailsOnAServerWithoutTLSIsNotBlamedOnTLS(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	cfg.Users = map[string]postgres.Passwords{"app": {"md5" + strings.Repeat("0", 32)}} // the server asks for SCRAM
+	cfg.ServerTLS = postgres.ServerTLS{Mode: postgres.Prefer}
+	f := serve(t, db, cfg)
+	err := f.Probe(within(t))
+	if s := f.Stats(); err == nil || s.Fault == nil || s.Fault.Reason != podapi.ReasonAuthenticationFailed ||
+		!strings.Contains(s.Fault.Message, "cannot be logged in to: the server asks for SCRAM") {
+		t.Errorf("the probe says %v and the fault is %+v", err, s.Fault)
+	}
+}
+
 func TestAProbeKnowsAMissingUndeclaredDatabaseForAnAnswer(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	db.ExecIn("template1", "DROP DATABASE postgres WITH (FORCE)")
