@@ -160,7 +160,19 @@ func (o *operator) restart(ctx context.Context, w *world) error {
 }
 
 // metric adds up the samples whose name and labels begin with prefix.
-func (o *operator) metric(prefix string) (sum float64, err error) {
+func (o *operator) metric(prefix string) (float64, error) {
+	return o.sum(func(sample string) bool { return strings.HasPrefix(sample, prefix) })
+}
+
+// writes is how many requests have changed something in the API server.
+func (o *operator) writes() (float64, error) {
+	return o.sum(func(sample string) bool {
+		return strings.HasPrefix(sample, "rest_client_requests_total{") && !strings.Contains(sample, `method="GET"`)
+	})
+}
+
+// sum adds up the samples that count.
+func (o *operator) sum(counts func(sample string) bool) (sum float64, err error) {
 	response, err := http.Get("http://" + metricsAddress + "/metrics")
 	if err != nil {
 		return 0, err
@@ -168,7 +180,7 @@ func (o *operator) metric(prefix string) (sum float64, err error) {
 	defer response.Body.Close()
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), prefix) {
+		if !counts(lines.Text()) {
 			continue
 		}
 		value, err := strconv.ParseFloat(lines.Text()[strings.LastIndexByte(lines.Text(), ' ')+1:], 64)
@@ -178,28 +190,4 @@ func (o *operator) metric(prefix string) (sum float64, err error) {
 		sum += value
 	}
 	return sum, lines.Err()
-}
-
-// writes is how many requests have changed something in the API server.
-func (o *operator) writes() (float64, error) {
-	all, err := o.metric("rest_client_requests_total{")
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.Get("http://" + metricsAddress + "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if line := lines.Text(); strings.HasPrefix(line, "rest_client_requests_total{") && strings.Contains(line, `method="GET"`) {
-			value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-			if err != nil {
-				return 0, err
-			}
-			all -= value
-		}
-	}
-	return all, lines.Err()
 }
