@@ -50,6 +50,8 @@ var _ = Describe("a new pool", func() {
 	})
 })
 
+const immutable = "protocol is immutable; add a destination under a new name instead"
+
 var _ = Describe("a pool that is there", func() {
 	It("keeps a destination's protocol", func(ctx SpecContext) {
 		pool := minimal()
@@ -58,7 +60,7 @@ var _ = Describe("a pool that is there", func() {
 		DeferCleanup(patchProtocols, `["PostgreSQL"]`)
 		pool.Spec.Destinations[0].Protocol = "Other"
 		Eventually(ctx, func() error { return api.Update(ctx, pool) }).
-			Should(MatchError(ContainSubstring("protocol is immutable; add a destination under a new name instead")))
+			Should(MatchError(ContainSubstring(immutable)))
 	})
 
 	It("is scaled through /scale, which shows pods and selector from the status", func(ctx SpecContext) {
