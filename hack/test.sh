@@ -53,6 +53,7 @@ stage_unit() {
   go_test poolcheck -race -tags poolcheck -timeout 10m ./pooler/pool/...
   module_test helm hack/helm
   module_test monitoring hack/monitoring
+  module_test kubestate hack/kubestate
   module_test bench-pool hack/bench-pool
 }
 
@@ -73,7 +74,7 @@ stage_e2e() { hack/e2e.sh "$out"; }
 # results STAGE: the files that a stage leaves
 results() {
   case $1 in
-  unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" "$out/monitoring.json" "$out/bench-pool.json" ;;
+  unit) echo "$out/unit.json" "$out/poolcheck.json" "$out/helm.json" "$out/monitoring.json" "$out/kubestate.json" "$out/bench-pool.json" ;;
   envtest | drivers) echo "$out/$1.json" ;;
   e2e) echo "$out/e2e-kustomize.json" "$out/e2e-helm.json" ;;
   esac

@@ -37,7 +37,7 @@ var _ = Describe("a destination on hold", func() {
 		Eventually(g.conditionOf(ctx, v1alpha1.ConditionHeld)).Should(Equal("True/Drained"))
 		Expect(g.conditionOf(ctx, v1alpha1.ConditionReady)()).To(Equal("False/Held"))
 		Expect(g.conditionOf(ctx, v1alpha1.ConditionStalled)()).To(BeEmpty())
-		Expect(g.conditionOf(ctx, v1alpha1.ConditionReconciling)()).To(BeEmpty(), "kstatus sees a pool that is as its spec says")
+		Expect(g.conditionOf(ctx, v1alpha1.ConditionReconciling)()).To(BeEmpty(), "nothing is left to be done")
 		Eventually(func() map[string]int { return g.events(ctx) }).Should(HaveKeyWithValue("Normal/Drained", 1))
 
 		hold(v1alpha1.StopPolicyNone)
