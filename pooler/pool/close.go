@@ -6,11 +6,9 @@ import "context"
 // closes those too and returns the cause of ctx's end. Dials under way are called off. Without an error, all Close hooks
 // have returned. Closing again waits again.
 func (p *Pool[C]) Close(ctx context.Context) error {
-	g := p.group
-	g.mu.Lock()
-	g.clock()
+	p.group.lock()
 	p.stop()
-	g.unlock()
+	p.group.unlock()
 	return p.wait(ctx)
 }
 
@@ -22,13 +20,10 @@ func (p *Pool[C]) wait(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	cause := context.Cause(ctx)
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
+	defer p.group.lock().unlock()
 	if p.open() == 0 {
 		return nil
 	}
-	g.clock()
 	p.seize()
 	return cause
 }

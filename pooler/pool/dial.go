@@ -91,28 +91,25 @@ func (p *Pool[C]) grow() {
 // dial runs the Dial hook for e and brings the outcome in.
 func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 	start := time.Now()
-	conn, err := p.hooks.dial(ctx)
+	var conn C
+	err := attempt("Dial", func() (err error) { conn, err = p.hooks.Dial(ctx); return err })
 	took := time.Since(start)
 	var final, refused bool
 	if err != nil {
 		p.hooks.event(Event{Kind: DialFailed, Err: err, Took: took})
-		final, refused = p.hooks.final(err), p.hooks.refused(err)
+		final, refused = says("Final", p.hooks.Final, err), says("Refused", p.hooks.Refused, err)
 	} else {
 		p.hooks.event(Event{Kind: Dialed, Took: took})
 	}
 
-	g := p.group
-	g.mu.Lock()
-	g.clock()
+	defer p.group.lock().unlock()
 	e.back()
 	e.conn = conn
 	calledOff := e.state == closing
 	switch {
 	case err == nil && calledOff:
 		p.stat.Dialed++
-		g.unlock()
-		p.closeConn(e)
-		return
+		go p.closeConn(e)
 	case err == nil:
 		p.dialed(e, took)
 	case calledOff:
@@ -121,7 +118,6 @@ func (p *Pool[C]) dial(ctx context.Context, e *entry[C]) {
 	default:
 		p.dialFailed(e, err, final, refused)
 	}
-	g.unlock()
 }
 
 // dialed takes a new connection in. The server answers: the window widens and a retry need not wait.
@@ -130,7 +126,7 @@ func (p *Pool[C]) dialed(e *entry[C], took time.Duration) {
 	p.stat.Dial.Observe(took)
 	p.stat.LastDialed = time.Now()
 	p.calm()
-	p.size.sawDial(took)
+	mean(&p.size.dial, took)
 	p.dials.fails = 0
 	if p.dials.window < p.cfg.MaxDials {
 		p.dials.window++
@@ -171,29 +167,20 @@ func (p *Pool[C]) dialFailed(e *entry[C], err error, final, refused bool) {
 // backOff keeps the pool from dialing for a while that doubles with each failure.
 func (p *Pool[C]) backOff() {
 	d := &p.dials
-	wait := lastRetry
-	if shift := d.rounds; shift < 6 {
-		wait = min(lastRetry, firstRetry<<shift)
-	}
+	wait := min(lastRetry, firstRetry<<min(d.rounds, 6))
 	d.rounds++
 	wait = time.Duration((0.5 + rand.Float64()/2) * float64(wait))
 	d.backoff, d.retryAt = true, p.group.now+wait
-	if d.retry == nil {
-		d.retry = time.AfterFunc(wait, p.retry)
-	} else {
-		d.retry.Reset(wait)
-	}
+	arm(&d.retry, wait, p.retry)
 }
 
 // retry ends a backoff.
 func (p *Pool[C]) retry() {
-	g := p.group
-	g.mu.Lock()
-	if p.dials.backoff && g.clock() >= p.dials.retryAt {
+	defer p.group.lock().unlock()
+	if p.dials.backoff && p.group.now >= p.dials.retryAt {
 		p.dials.backoff, p.final = false, nil
 		p.serve()
 	}
-	g.unlock()
 }
 
 // calm ends a backoff: a dial succeeded, or something changed that may let the next one. The caller serves.

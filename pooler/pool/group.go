@@ -38,6 +38,13 @@ func (g *group[C]) clock() time.Duration {
 	return g.now
 }
 
+// lock takes the lock, with a fresh clock.
+func (g *group[C]) lock() *group[C] {
+	g.mu.Lock()
+	g.clock()
+	return g
+}
+
 // unlock gives the lock up, then tells those of the outbox. It reports whether a blocked client was woken. Woken under the
 // lock it would queue for the CPU behind those who wait for the lock.
 func (g *group[C]) unlock() (handed bool) {
@@ -73,10 +80,15 @@ func (g *group[C]) wake() {
 	}
 	g.ticking = true
 	g.clock()
-	if g.timer == nil {
-		g.timer = time.AfterFunc(tick, g.sweep)
+	arm(&g.timer, tick, g.sweep)
+}
+
+// arm starts a timer, made at its first use.
+func arm(t **time.Timer, after time.Duration, ring func()) {
+	if *t == nil {
+		*t = time.AfterFunc(after, ring)
 	} else {
-		g.timer.Reset(tick)
+		(*t).Reset(after)
 	}
 }
 
@@ -89,8 +101,7 @@ func (g *group[C]) serve() {
 
 // sweep keeps the coarse clock, closes what was idle or open for too long, and tops pools up.
 func (g *group[C]) sweep() {
-	g.mu.Lock()
-	g.clock()
+	defer g.lock().unlock()
 	for _, p := range g.pools {
 		p.sweep()
 	}
@@ -98,5 +109,4 @@ func (g *group[C]) sweep() {
 	if g.ticking = g.open() > 0 || g.waiting > 0; g.ticking {
 		g.timer.Reset(tick)
 	}
-	g.unlock()
 }

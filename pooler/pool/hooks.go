@@ -81,43 +81,25 @@ func (h *Hooks[C]) validate() error {
 	return nil
 }
 
-// guard turns a panic in the hook of this name into an error.
-func guard(hook string, err *error) {
-	if v := recover(); v != nil {
-		*err = fmt.Errorf("pool: %s panicked: %v", hook, v)
-	}
+// attempt runs a hook of this name. A panic in it is its error.
+func attempt(hook string, run func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("pool: %s panicked: %v", hook, v)
+		}
+	}()
+	return run()
 }
-
-func (h *Hooks[C]) dial(ctx context.Context) (conn C, err error) {
-	defer guard("Dial", &err)
-	return h.Dial(ctx)
-}
-
-func (h *Hooks[C]) close(conn C) (err error) {
-	defer guard("Close", &err)
-	h.Close(conn)
-	return nil
-}
-
-func (h *Hooks[C]) final(err error) bool { return says("Final", h.Final, err) }
-
-func (h *Hooks[C]) refused(err error) bool { return says("Refused", h.Refused, err) }
 
 // says asks a classifier, which may be nil. One that panics has said no.
-func says(name string, classify func(error) bool, err error) bool {
-	if classify == nil {
-		return false
-	}
-	var panicked error
-	defer guard(name, &panicked)
-	return classify(err)
+func says(hook string, classify func(error) bool, err error) (yes bool) {
+	_ = attempt(hook, func() error { yes = classify != nil && classify(err); return nil })
+	return yes
 }
 
+// event tells the listener, whose panic must not break the pool.
 func (h *Hooks[C]) event(e Event) {
-	if h.Event == nil {
-		return
+	if h.Event != nil {
+		_ = attempt("Event", func() error { h.Event(e); return nil })
 	}
-	var panicked error
-	defer guard("Event", &panicked) // a listener must not break the pool
-	h.Event(e)
 }

@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"runtime"
-	"time"
-)
+import "runtime"
 
 // Lease is the right to use one connection until Release, Discard or Hijack, of which the first call counts.
 // Later calls do nothing and are counted in Stats.Misuses. A Lease is a value; copies are the same lease.
@@ -23,14 +20,6 @@ func (l Lease[C]) Conn() C {
 
 // Valid reports whether the lease holds a connection: it was acquired and has not ended.
 func (l Lease[C]) Valid() bool { return l.entry != nil && l.entry.turn.Load() == l.turn }
-
-// Age is the time since the connection was dialed.
-func (l Lease[C]) Age() time.Duration {
-	if l.entry == nil {
-		return 0
-	}
-	return time.Since(l.entry.pool.group.epoch) - l.entry.born
-}
 
 // Release gives the connection back; to the oldest waiter, if there is one. It does not wait for the Reset hook.
 func (l Lease[C]) Release() { l.ReleaseAs(0) }
@@ -58,13 +47,12 @@ func (l Lease[C]) Discard(why error) {
 		return
 	}
 	p := l.entry.pool
-	p.group.mu.Lock()
+	defer p.group.lock().unlock()
 	if p.end(l) {
 		l.entry.err = why
 		p.shut(l.entry, Broken)
 		p.serve()
 	}
-	p.group.unlock()
 }
 
 // Hijack takes the connection out of the pool, which forgets it: its place is free at once, and closing it is up to
@@ -74,13 +62,12 @@ func (l Lease[C]) Hijack() (conn C) {
 		return conn
 	}
 	p := l.entry.pool
-	p.group.mu.Lock()
+	defer p.group.lock().unlock()
 	if p.end(l) {
 		conn = l.entry.conn
 		p.drop(l.entry)
 		p.serve()
 	}
-	p.group.unlock()
 	return conn
 }
 
@@ -99,7 +86,7 @@ func (p *Pool[C]) end(l Lease[C]) bool {
 	if e.timed {
 		held := p.group.clock() - e.lentAt
 		p.stat.Hold.Observe(held)
-		p.shed.sawHold(held)
+		mean(&p.shed.hold, held)
 	}
 	return true
 }

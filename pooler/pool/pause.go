@@ -2,9 +2,7 @@ package pool
 
 // Pause holds back leases and dials until Resume; clients wait. Drained is closed when nothing is lent (PAUSE, SUSPEND).
 func (p *Pool[C]) Pause() (drained <-chan struct{}) {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
+	defer p.group.lock().unlock()
 	p.pause()
 	return p.drained
 }
@@ -18,10 +16,7 @@ func (p *Pool[C]) pause() {
 
 // Resume ends a Pause.
 func (p *Pool[C]) Resume() {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer p.group.lock().unlock()
 	p.resume()
 }
 
@@ -41,10 +36,7 @@ func (s *Set[K, C]) Resume() { s.PauseOnly(func(K) bool { return false }) }
 // PauseOnly pauses the pools of the keys that which says yes to, those made later included, and resumes all others. which is
 // called with locks held: it must be quick, and not call the Set.
 func (s *Set[K, C]) PauseOnly(which func(K) bool) {
-	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer s.group.lock().unlock()
 	s.paused = which
 	for key, p := range s.pools {
 		switch yes := which(key); {

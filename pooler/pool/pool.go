@@ -142,12 +142,11 @@ func (p *Pool[C]) await(ctx context.Context, w *waiter[C]) (Lease[C], error) {
 // giveUp takes w out of the queue because ctx is done; false if it was answered before.
 func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) bool {
 	g, cause := p.group, context.Cause(ctx)
-	g.mu.Lock()
-	defer g.unlock()
+	defer g.lock().unlock()
 	if !w.queued {
 		return false
 	}
-	w.late = p.waitError(g.clock()-w.since, p.queue.ahead(w), cause)
+	w.late, w.why = true, p.waitError(g.now-w.since, p.queue.ahead(w), cause)
 	p.leave(w)
 	if p.queue.len == 0 || len(p.idle) > 0 { // else nobody is nearer to a connection than before
 		p.serve()
@@ -158,9 +157,8 @@ func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) bool {
 // takeBack undoes a lease that was given to a client whose ctx was done by the time it woke.
 func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration) error {
 	g, cause := p.group, context.Cause(ctx)
-	g.mu.Lock()
-	defer g.unlock()
-	err := p.waitError(g.clock()-since, 0, cause)
+	defer g.lock().unlock()
+	err := p.waitError(g.now-since, 0, cause)
 	if p.end(l) {
 		p.stat.Acquired--
 		p.settle(l.entry)
@@ -198,7 +196,7 @@ func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error),
 	}
 	ticket := w.ticket
 	if w.queued && w.deadline != 0 {
-		w.arm()
+		arm(&w.timer, w.deadline-w.since, w.ring)
 	}
 	g.unlock()
 	return func() bool { return p.withdraw(w, ticket) }
@@ -209,12 +207,11 @@ func tooLate() bool { return false }
 // withdraw takes w out of the queue if it is still in its use with this ticket.
 func (p *Pool[C]) withdraw(w *waiter[C], ticket uint64) bool {
 	g := p.group
-	g.mu.Lock()
+	g.lock()
 	if w.ticket != ticket || !w.queued {
 		g.unlock()
 		return false
 	}
-	g.clock()
 	if w.timer != nil {
 		w.timer.Stop()
 	}
@@ -257,8 +254,7 @@ func (p *Pool[C]) take(want want) (Lease[C], bool) {
 
 // Config is the present configuration, with defaults filled in.
 func (p *Pool[C]) Config() Config {
-	p.group.mu.Lock()
-	defer p.group.unlock()
+	defer p.group.lock().unlock()
 	return p.cfg
 }
 
@@ -267,13 +263,10 @@ func (p *Pool[C]) Config() Config {
 // not rise above it meanwhile. A backoff after failed dials ends. It fails if cfg makes no sense or names another Tenant, and
 // then changes nothing.
 func (p *Pool[C]) Configure(cfg Config) error {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
+	defer p.group.lock().unlock()
 	if err := cfg.replaces(&p.cfg); err != nil {
 		return err
 	}
-	g.clock()
 	p.adopt(cfg)
 	p.shrink()
 	p.serve()
@@ -293,10 +286,7 @@ func (p *Pool[C]) adopt(cfg Config) {
 // Retire closes the connections that exist now: idle ones at once, lent ones when released, those still dialing when
 // dialed (after a failover, say). A backoff after failed dials ends.
 func (p *Pool[C]) Retire() {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer p.group.lock().unlock()
 	p.generation++
 	p.size.ceiling = 0
 	p.cool(0, Retired)
@@ -315,9 +305,7 @@ func (p *Pool[C]) DiscardIdle(broken func(C) bool) (n int) {
 	if len(found) == 0 {
 		return 0
 	}
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	for _, e := range found {
 		if e.state == idle { // still, or again
 			p.shut(e, Broken)

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -128,25 +129,16 @@ func (p *Pool[C]) prepare(e *entry[C], name string, hook func(context.Context, C
 	e.cancel = cancel
 	p.move(e, resetting)
 	go func() {
-		p.prepared(e, call(ctx, name, hook, e.conn))
+		p.prepared(e, attempt(name, func() error { return hook(ctx, e.conn) }))
 	}()
 }
 
-func call[C any](ctx context.Context, name string, hook func(context.Context, C) error, conn C) (err error) {
-	defer guard(name, &err)
-	return hook(ctx, conn)
-}
-
 func (p *Pool[C]) prepared(e *entry[C], err error) {
-	g := p.group
-	g.mu.Lock()
-	g.clock()
+	defer p.group.lock().unlock()
 	e.back()
 	switch {
 	case e.state == closing: // called off meanwhile
-		g.unlock()
-		p.closeConn(e)
-		return
+		go p.closeConn(e)
 	case err != nil:
 		e.err = err
 		p.shut(e, Broken)
@@ -155,7 +147,6 @@ func (p *Pool[C]) prepared(e *entry[C], err error) {
 		p.settle(e)
 		e.tending = false
 	}
-	g.unlock()
 }
 
 // shut begins the end of e. The caller takes it off the stack, if it is there, and serves.
@@ -171,16 +162,13 @@ func (p *Pool[C]) shut(e *entry[C], why Reason) {
 
 // closeConn calls the Close hook, which frees the place.
 func (p *Pool[C]) closeConn(e *entry[C]) {
-	if err := p.hooks.close(e.conn); err != nil && e.err == nil {
-		e.err = err
-	}
+	err := attempt("Close", func() error { p.hooks.Close(e.conn); return nil })
+	e.err = cmp.Or(e.err, err)
 	p.hooks.event(Event{Kind: Closed, Reason: e.reason, Err: e.err})
-	p.group.mu.Lock()
-	p.group.clock()
+	defer p.group.lock().unlock()
 	*p.stat.closed(e.reason)++
 	p.drop(e)
 	p.serve()
-	p.group.unlock()
 }
 
 // drop forgets e, which comes from anywhere but the stack. The caller serves.

@@ -59,9 +59,8 @@ func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C]
 
 // TryAcquire is Pool.TryAcquire for a key.
 func (s *Set[K, C]) TryAcquire(key K, opts ...Option) (Lease[C], bool) {
-	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
+	s.group.mu.Lock()
+	defer s.group.unlock()
 	if p := s.pools[key]; p != nil {
 		return p.take(wanted(opts))
 	}
@@ -130,9 +129,7 @@ func (s *Set[K, C]) make(key K) (cfg Config, hooks Hooks[C], err error) {
 // meanwhile nothing is dialed.
 func (s *Set[K, C]) SetBudget(n int) {
 	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	g.budget = max(0, n)
 	g.shrink()
 	g.serve()
@@ -142,9 +139,7 @@ func (s *Set[K, C]) SetBudget(n int) {
 // pools of this key made later, too.
 func (s *Set[K, C]) Limit(key K, n int) {
 	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	if n < 0 {
 		n = math.MaxInt
 		delete(s.limits, key)
@@ -180,9 +175,7 @@ func (s *Set[K, C]) Configure(change func(K, Config) (Config, error)) error {
 		}
 		old[key] = cfg
 	}
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	for key, cfg := range old {
 		if p := s.pools[key]; p != nil {
 			p.adopt(cfg)
@@ -199,9 +192,7 @@ func (s *Set[K, C]) Configure(change func(K, Config) (Config, error)) error {
 // lease keeps its pool. It is for the caller to call now and then, as it knows how many keys there may be.
 func (s *Set[K, C]) Forget(unused time.Duration) {
 	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	for key, p := range s.pools {
 		busy := p.queue.len > 0 || p.tally[lent]+p.tally[dialing]+p.tally[resetting] > 0
 		if !busy && g.now-p.used >= unused {
@@ -223,9 +214,7 @@ func (s *Set[K, C]) All() iter.Seq2[K, *Pool[C]] {
 // the whole Set: the most that were lent, and waiting, at one time.
 func (s *Set[K, C]) Stats() Stats {
 	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	sum := g.past
 	for _, p := range g.pools {
 		p.report(&sum)
@@ -238,16 +227,14 @@ func (s *Set[K, C]) Stats() Stats {
 // ResetPeaks begins a new span for the peaks of the Set's Stats; those of its pools go on.
 func (s *Set[K, C]) ResetPeaks() {
 	g := s.group
-	g.mu.Lock()
-	defer g.unlock()
+	defer g.lock().unlock()
 	g.peaks = peaks{g.tally[lent], g.waiting}
 }
 
 // Close is Pool.Close for all pools at once.
 func (s *Set[K, C]) Close(ctx context.Context) error {
 	g := s.group
-	g.mu.Lock()
-	g.clock()
+	g.lock()
 	s.closed = true
 	clear(s.pools)
 	pools := slices.Clone(g.pools)

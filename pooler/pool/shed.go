@@ -20,14 +20,6 @@ type shed struct {
 
 const sampled = 64 // of so many leases the time of one is taken
 
-func (s *shed) sawHold(held time.Duration) {
-	if s.hold == 0 {
-		s.hold = held
-		return
-	}
-	s.hold += (held - s.hold) / 5
-}
-
 func (s *shed) span() time.Duration { return max(100*time.Millisecond, 20*s.hold) }
 
 // judge looks at the queue before somebody leaves it and at each tick, and sheds. The clock is fresh.

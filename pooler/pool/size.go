@@ -37,13 +37,13 @@ type size struct {
 	thaws   time.Duration // when it may rise
 }
 
-// sawDial takes the time of a dial into the mean.
-func (s *size) sawDial(took time.Duration) {
-	if s.dial == 0 {
-		s.dial = took
+// mean takes a sample into a mean, which is weighted to the recent. 0 is none yet.
+func mean(m *time.Duration, sample time.Duration) {
+	if *m == 0 {
+		*m = sample
 		return
 	}
-	s.dial += (took - s.dial) / 5
+	*m += (sample - *m) / 5
 }
 
 // hope is how many connections will come back before a dial begun now would be through, by the releases of the last
@@ -77,20 +77,13 @@ func (p *Pool[C]) watch() {
 		return
 	}
 	s.watched = true
-	if s.watch == nil {
-		s.watch = time.AfterFunc(left, p.watching)
-	} else {
-		s.watch.Reset(left)
-	}
+	arm(&s.watch, left, p.watching)
 }
 
 func (p *Pool[C]) watching() {
-	g := p.group
-	g.mu.Lock()
-	g.clock()
+	defer p.group.lock().unlock()
 	p.size.watched = false
 	p.serve()
-	g.unlock()
 }
 
 // look brings R up to date, and reports true, each second.

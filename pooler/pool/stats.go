@@ -103,9 +103,7 @@ func (s *Stats) blame(d *dials) {
 // Stats is one consistent snapshot.
 func (p *Pool[C]) Stats() Stats {
 	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
-	g.clock()
+	defer g.lock().unlock()
 	var s Stats
 	p.report(&s)
 	s.gauge(&p.tally, p.peaks)
@@ -126,9 +124,7 @@ func (p *Pool[C]) report(s *Stats) {
 
 // ResetPeaks begins a new span for PeakLent and PeakWaiting: they restart from what is lent and waiting now.
 func (p *Pool[C]) ResetPeaks() {
-	g := p.group
-	g.mu.Lock()
-	defer g.unlock()
+	defer p.group.lock().unlock()
 	p.peaks = peaks{p.tally[lent], p.queue.len}
 }
 
@@ -205,18 +201,4 @@ func (h *Histogram) Count() (n uint64) {
 		n += c
 	}
 	return n
-}
-
-// Quantile is an upper bound of the q-quantile (0 <= q <= 1), at most twice the true value; 0 if nothing was counted.
-func (h *Histogram) Quantile(q float64) time.Duration {
-	left := q * float64(h.Count())
-	if left == 0 {
-		return 0
-	}
-	for i, n := range h.Counts {
-		if left -= float64(n); left <= 0 {
-			return firstBound << min(i, buckets-2)
-		}
-	}
-	return firstBound << (buckets - 2)
 }

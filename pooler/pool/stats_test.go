@@ -149,13 +149,4 @@ func TestAHistogramCountsEachDurationBelowItsBound(t *testing.T) {
 	if h.Count() != 100 || h.Sum != 95*time.Millisecond+5*time.Minute {
 		t.Errorf("%d durations, sum %v", h.Count(), h.Sum)
 	}
-	if q := h.Quantile(0.95); q < time.Millisecond || q > 2*time.Millisecond {
-		t.Errorf("p95 %v of 95 times 1ms", q)
-	}
-	if q := h.Quantile(0.99); q < time.Minute || q > 2*time.Minute {
-		t.Errorf("p99 %v of 5 times 1m", q)
-	}
-	if q := new(pool.Histogram).Quantile(0.5); q != 0 {
-		t.Errorf("median %v of nothing", q)
-	}
 }

@@ -26,7 +26,8 @@ type waiter[C any] struct {
 	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
 	lease Lease[C]
 	err   error
-	late  WaitError // instead of err, if its Err is set: to be copied without the lock, as that allocates
+	late  bool      // its time was up, and
+	why   WaitError // is its error: to be copied without the lock, as that allocates
 }
 
 // newWaiter takes a waiter from those used before, or makes one. The caches are per group, not of the package: the
@@ -49,17 +50,20 @@ func (g *group[C]) newWaiter(p *Pool[C], deadline time.Time, want want) *waiter[
 
 // recycle gives a waiter back that is in no queue and whose answer was read.
 func (g *group[C]) recycle(w *waiter[C]) {
-	w.deliver, w.lease, w.err, w.late, w.next, w.site = nil, Lease[C]{}, nil, WaitError{}, nil, nil
+	if w.late {
+		w.late, w.why = false, WaitError{}
+	}
+	w.deliver, w.lease, w.err, w.next, w.site = nil, Lease[C]{}, nil, nil, nil
 	g.waiters.Put(w)
 }
 
 // failure is the error that the client of w is told, nil with a lease.
 func (w *waiter[C]) failure() error {
-	if w.late.Err == nil {
+	if !w.late {
 		return w.err
 	}
-	late := w.late
-	return &late
+	why := w.why
+	return &why
 }
 
 // enter puts a client in the queue, or refuses it. It may have been answered when enter returns.
@@ -149,7 +153,7 @@ func (p *Pool[C]) fail(w *waiter[C], err error) {
 
 // timeout answers w with a WaitError.
 func (p *Pool[C]) timeout(w *waiter[C]) {
-	w.late = p.waitError(p.group.now-w.since, p.queue.ahead(w), context.DeadlineExceeded)
+	w.late, w.why = true, p.waitError(p.group.now-w.since, p.queue.ahead(w), context.DeadlineExceeded)
 	p.fail(w, nil)
 }
 
@@ -195,22 +199,11 @@ func (p *Pool[C]) waitError(waited time.Duration, ahead int, cause error) WaitEr
 	return err
 }
 
-// arm starts the timer that ends the wait of a client with deliver.
-func (w *waiter[C]) arm() {
-	left := w.deadline - w.since
-	if w.timer == nil {
-		w.timer = time.AfterFunc(left, w.ring)
-	} else {
-		w.timer.Reset(left)
-	}
-}
-
 // ring ends the wait of w if its time is up. A timer that rings for an earlier use of w finds a later deadline, or none.
 func (w *waiter[C]) ring() {
-	w.home.mu.Lock()
-	if g := w.home; w.queued && w.deliver != nil && w.deadline != 0 && g.clock() >= w.deadline {
+	defer w.home.lock().unlock()
+	if w.queued && w.deliver != nil && w.deadline != 0 && w.home.now >= w.deadline {
 		w.pool.timeout(w)
 		w.pool.serve()
 	}
-	w.home.unlock()
 }
