@@ -178,7 +178,7 @@ func (c *conn) quiet(in []byte) (used int, ok, mine bool) {
 	case session.Refused:
 		c.endCleanup(&wire.ServerError{Report: c.machine.Refused()})
 	}
-	return used, condition != session.Broken && !c.machine.RoleChanged(), true
+	return used, condition != session.Broken && !c.turned(), true
 }
 
 // take gives the connection to the client that has acquired it.

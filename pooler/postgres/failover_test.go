@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func TestTheTargetSessionChoosesAmongEndpoints(t *testing.T) {
 func TestWhenNoEndpointIsWhatIsAskedForTheFaultSaysSo(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	cfg := config(db)
-	cfg.TargetSession, cfg.Limits.AcquireTimeout = postgres.ReadOnly, short
+	cfg.TargetSession, cfg.Limits.AcquireTimeout = postgres.ReadOnly, 2*time.Second // enough for a dial
 	f := serve(t, db, cfg)
 	if err := f.Probe(within(t)); err == nil {
 		t.Fatal("a primary is taken for a standby")
@@ -163,6 +164,23 @@ func TestAConnectionToAStandbyThatWasPromotedIsNotLentAgain(t *testing.T) {
 	}
 }
 
+func TestANewClientIsToldTheRoleThatTheServerHasNow(t *testing.T) {
+	primary, standby := pair(t)
+	cfg := config(primary)
+	cfg.Endpoints = endpoints(standby)
+	f := serve(t, standby, cfg)
+	c := f.connect()
+	if got := c.PgConn().ParameterStatus("in_hot_standby"); got != "on" {
+		t.Fatalf("a client of a standby is told in_hot_standby=%q", got)
+	}
+	standby.Promote()
+	exec(t, c, "SELECT 1") // the server reports its new role with the answer
+	eventually(t, "the connection is closed", func() bool { return f.Stats().Open == 0 })
+	if got := f.connect().PgConn().ParameterStatus("in_hot_standby"); got != "off" {
+		t.Errorf("a client of a new primary is told in_hot_standby=%q", got)
+	}
+}
+
 func TestAServerThatRefusesToWriteIsLeft(t *testing.T) {
 	one, two := startDB(t, pgtest.Options{}), startDB(t, pgtest.Options{})
 	cfg := config(one)
@@ -243,6 +261,46 @@ func TestWhatTimeCanHealNeverReachesAClientThatWaits(t *testing.T) {
 	}
 	if err := <-in; err != nil {
 		t.Errorf("the client gets %v", err)
+	}
+}
+
+func TestClientsWaitForAServerThatIsStartingUp(t *testing.T) {
+	for name, mode := range map[string]postgres.PoolMode{"session": postgres.Session, "transaction": postgres.Transaction} {
+		t.Run(name, func(t *testing.T) {
+			db := startDB(t, pgtest.Options{})
+			cfg := config(db)
+			cfg.PoolMode, cfg.Limits.AcquireTimeout = mode, 30*time.Second
+			f := serve(t, db, cfg)
+			served := make(chan error, 2)
+			f.connect().Close(within(t)) // what a login is told is known from now on
+			inside := f.connect()
+			db.Recover()
+			if _, err := tryConnect(fmt.Sprintf("postgres://app:app%%27s%%20secret@%s:%d/app", db.Host, db.Port)); err == nil || !strings.Contains(err.Error(), "57P03") {
+				t.Fatalf("who comes to the server itself gets %v", err)
+			}
+			go func() {
+				_, err := inside.Exec(t.Context(), "SELECT 1")
+				served <- err
+			}()
+			go func() {
+				conn, err := pgx.Connect(t.Context(), f.url())
+				if err == nil {
+					_, err = conn.Exec(t.Context(), "SELECT 1")
+					conn.Close(t.Context())
+				}
+				served <- err
+			}()
+			eventually(t, "both wait, and the server has refused", func() bool {
+				s := f.Stats()
+				return s.Waiting == 2 && s.DialsFailed > 0 && s.Fault != nil && strings.Contains(s.Fault.Message, "not accepting connections")
+			})
+			db.Recovered()
+			for range 2 {
+				if err := <-served; err != nil {
+					t.Errorf("a client that waited gets %v", err)
+				}
+			}
+		})
 	}
 }
 

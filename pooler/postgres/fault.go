@@ -120,6 +120,8 @@ func reasonOf(code string) string {
 		return podapi.ReasonAuthenticationFailed
 	case wire.CodeUndefinedDatabase:
 		return podapi.ReasonDatabaseMissing
+	case wire.CodeCannotConnectNow: // to nobody: it starts up or shuts down
+		return podapi.ReasonUnreachable
 	}
 	return podapi.ReasonServerRefused
 }

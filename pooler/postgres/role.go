@@ -122,10 +122,20 @@ const (
 	otherRole         // it is no longer the primary, or standby, that it was
 )
 
+// turned says that the server is not the primary, or standby, any more that it was. What clients are told at their login is
+// asked for anew then. c.mu is locked.
+func (c *conn) turned() bool {
+	if !c.machine.RoleChanged() {
+		return false
+	}
+	c.engine.log.Info("a server has changed its role", "endpoint", c.at.address())
+	c.engine.welcomes.forget()
+	return true
+}
+
 // outlook says what the server has told about its role since the last lease. c.mu is locked.
 func (c *conn) outlook() outlook {
-	if c.machine.RoleChanged() {
-		c.engine.log.Info("a server has changed its role", "endpoint", c.at.address())
+	if c.turned() {
 		return otherRole
 	}
 	if c.machine.RefusedWrite() && c.engine.settings.Load().TargetSession == ReadWrite && c.engine.endpoints.doubt(c.at, time.Now()) {

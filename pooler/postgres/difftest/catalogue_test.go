@@ -35,7 +35,7 @@ func TestEveryCaseHasItsProof(t *testing.T) {
 			t.Errorf("case %d has %d scripts, the catalogue says %q", number, scripts[number], m[2])
 		}
 		names := testName.FindAllString(m[2], -1)
-		if len(names) == 0 && scripts[number] == 0 && !strings.Contains(m[2], "does not") && !strings.Contains(m[2], "not yet") {
+		if len(names) == 0 && scripts[number] == 0 && !strings.Contains(m[2], "does not") {
 			t.Errorf("case %d has no proof: %q", number, m[2])
 		}
 		for _, name := range names {

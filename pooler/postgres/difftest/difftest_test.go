@@ -51,7 +51,7 @@ func newGround(t *testing.T) *ground {
 	t.Helper()
 	g := &ground{db: pgtest.Start(t, pgtest.Options{TLS: true, Settings: map[string]string{"max_prepared_transactions": "5"}})}
 	g.authority = pgtest.NewAuthority(t)
-	g.db.Exec(`CREATE ROLE app LOGIN PASSWORD 'app''s secret'`, `CREATE ROLE friend`, `GRANT friend TO app`,
+	g.db.Exec(`CREATE ROLE app LOGIN REPLICATION PASSWORD 'app''s secret'`, `CREATE ROLE friend`, `GRANT friend TO app`,
 		`CREATE DATABASE app OWNER app`)
 	return g
 }

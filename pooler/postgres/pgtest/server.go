@@ -200,6 +200,12 @@ const keeper = `"$@" & pid=$!; cat >/dev/null; kill -INT $pid 2>/dev/null; wait 
 // Run starts the server after Stop or Kill, and waits until it takes connections.
 func (s *Server) Run() {
 	s.t.Helper()
+	s.start()
+	s.awaitReady()
+}
+
+func (s *Server) start() {
+	s.t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", s.data())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Setpgid: true}
 	cmd.Dir = s.dir
@@ -217,7 +223,6 @@ func (s *Server) Run() {
 		defer close(s.done)
 		_ = cmd.Wait() // a server that is stopped or killed says so
 	}()
-	s.awaitReady()
 }
 
 func (s *Server) awaitReady() {

@@ -1,12 +1,14 @@
 package pgtest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Standby starts a hot standby that follows the server, until the test ends or Promote.
@@ -40,6 +42,35 @@ func (s *Server) follow(primary *Server) {
 func (s *Server) Promote() {
 	s.t.Helper()
 	s.Exec("SELECT pg_promote(true, 30)")
+}
+
+// Recover starts the server again, and returns while it refuses clients as one that is starting up (57P03), until Recovered.
+func (s *Server) Recover() {
+	s.t.Helper()
+	s.Stop()
+	s.configure("hot_standby = off")
+	s.write("data/standby.signal", "")
+	s.start()
+	var refusal *pgconn.PgError
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // between two attempts
+		conn, err := pgx.Connect(s.t.Context(), s.admin("postgres"))
+		if err == nil {
+			conn.Close(s.t.Context())
+		}
+		if errors.As(err, &refusal) && refusal.Code == "57P03" && refusal.Detail != "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("PostgreSQL does not recover: %v\n%s", err, s.logs)
+		}
+	}
+}
+
+// Recovered ends what Recover began, and waits until the server takes connections.
+func (s *Server) Recovered() {
+	s.t.Helper()
+	s.command(filepath.Join(s.bin, "pg_ctl"), "promote", "-D", s.data(), "-W")
+	s.awaitReady()
 }
 
 // Rejoin makes a server that was stopped or killed a standby of another that was promoted instead, with its data anew.
