@@ -55,7 +55,7 @@ func TestACancelThatRacesDeliveryLeaksNeitherConnectionNorTurn(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var race sync.WaitGroup
 		var delivered atomic.Int32
-		withdraw := p.AcquireFunc(time.Time{}, func(l pool.Lease[*conn], err error) {
+		place := p.AcquireFunc(time.Time{}, func(l pool.Lease[*conn], err error) {
 			delivered.Add(1)
 			l.Release()
 		})
@@ -66,7 +66,7 @@ func TestACancelThatRacesDeliveryLeaksNeitherConnectionNorTurn(t *testing.T) {
 			}
 		})
 		race.Go(cancel)
-		race.Go(func() { withdrawn = withdraw() })
+		race.Go(func() { withdrawn = place.Leave() })
 		race.Go(held.Release)
 		race.Wait()
 		if got := delivered.Load(); withdrawn == (got == 1) {

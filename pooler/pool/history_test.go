@@ -65,7 +65,7 @@ func (h *history) ask() {
 		}
 		c.lease, c.err = l, err
 		c.done.Store(true)
-	}, opts...))
+	}, opts...).Leave)
 }
 
 func (h *history) cancel() {

@@ -168,59 +168,36 @@ func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration)
 
 // AcquireFunc is Acquire for event-driven callers: deliver is called once, with a lease or an error, never with the pool
 // locked. It may be called before AcquireFunc returns, and by any goroutine that releases a connection or ends a dial, so it should
-// hand over and return. The zero deadline is none; after it deliver gets a *WaitError.
-//
-// cancel gives the place in the queue up. It reports true if deliver will not be called any more, false if it was or is about to be.
-func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error), opts ...Option) (cancel func() bool) {
+// hand over and return. The zero deadline is none; after it deliver gets a *WaitError. The Place is for who gives up before.
+func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error), opts ...Option) Place[C] {
 	p.group.mu.Lock()
 	return p.acquireFunc(deadline, deliver, wanted(opts))
 }
 
 // acquireFunc is AcquireFunc with the lock held, which it gives up.
-func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) (cancel func() bool) {
+func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) Place[C] {
 	g := p.group
 	if !deadline.IsZero() && !time.Now().Before(deadline) {
 		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
-		return tooLate
+		return Place[C]{}
 	}
 	if l, ok := p.take(want); ok {
 		g.unlock()
 		deliver(l, nil)
-		return tooLate
+		return Place[C]{}
 	}
 	w, err := p.enter(deadline, want, deliver)
 	if err != nil {
 		g.unlock()
 		deliver(Lease[C]{}, err)
-		return tooLate
+		return Place[C]{}
 	}
-	ticket := w.ticket
+	place := Place[C]{w, w.ticket}
 	if w.queued && w.deadline != 0 {
 		arm(&w.timer, w.deadline-w.since, w.ring)
 	}
 	g.unlock()
-	return func() bool { return p.withdraw(w, ticket) }
-}
-
-func tooLate() bool { return false }
-
-// withdraw takes w out of the queue if it is still in its use with this ticket.
-func (p *Pool[C]) withdraw(w *waiter[C], ticket uint64) bool {
-	g := p.group
-	g.lock()
-	if w.ticket != ticket || !w.queued {
-		g.unlock()
-		return false
-	}
-	if w.timer != nil {
-		w.timer.Stop()
-	}
-	p.stat.Cancelled++
-	p.leave(w)
-	p.serve()
-	g.unlock()
-	g.recycle(w)
-	return true
+	return place
 }
 
 // TryAcquire lends an idle connection, if there is one that need not be checked and that the client may have.

@@ -89,7 +89,7 @@ func TestAcquireFuncDeliversOnce(t *testing.T) {
 	bubble(t, eternal(1), func(t *testing.T, w *world, p *pool.Pool[*conn]) {
 		want := func(deadline time.Time) (*[]answer, func() bool) {
 			got := new([]answer)
-			return got, p.AcquireFunc(deadline, func(l pool.Lease[*conn], err error) { *got = append(*got, answer{l, err}) })
+			return got, p.AcquireFunc(deadline, func(l pool.Lease[*conn], err error) { *got = append(*got, answer{l, err}) }).Leave
 		}
 		first, cancel := want(time.Time{})
 		synctest.Wait()

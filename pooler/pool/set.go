@@ -48,11 +48,11 @@ func (s *Set[K, C]) Acquire(ctx context.Context, key K, opts ...Option) (Lease[C
 }
 
 // AcquireFunc is Pool.AcquireFunc for a key. deliver may also get what open returned as an error.
-func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C], error), opts ...Option) (cancel func() bool) {
+func (s *Set[K, C]) AcquireFunc(key K, deadline time.Time, deliver func(Lease[C], error), opts ...Option) Place[C] {
 	p, err := s.lock(key)
 	if err != nil {
 		deliver(Lease[C]{}, err)
-		return tooLate
+		return Place[C]{}
 	}
 	return p.acquireFunc(deadline, deliver, wanted(opts))
 }

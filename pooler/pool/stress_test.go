@@ -102,7 +102,7 @@ func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 					continue
 				}
 				done := make(chan struct{})
-				withdraw := s.AcquireFunc(key, time.Now().Add(time.Duration(rand.IntN(20_000))*time.Microsecond), func(l pool.Lease[*conn], err error) {
+				place := s.AcquireFunc(key, time.Now().Add(time.Duration(rand.IntN(20_000))*time.Microsecond), func(l pool.Lease[*conn], err error) {
 					go func() { // a callback hands over
 						if err == nil {
 							use(l)
@@ -112,7 +112,7 @@ func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 						close(done)
 					}()
 				})
-				if rand.IntN(4) == 0 && withdraw() {
+				if rand.IntN(4) == 0 && place.Leave() {
 					answered.Add(1)
 					continue
 				}
