@@ -37,6 +37,9 @@ const (
 	// ConditionAutoscaled is present while limits.autoscale moves the limit: True when clients get what they need, False
 	// when more than maxOpen would be needed.
 	ConditionAutoscaled = "Autoscaled"
+
+	// ConditionUsersFound is present while auth.lookup names who looks users up, and False when that fails.
+	ConditionUsersFound = "UsersFound"
 )
 
 // Reasons of ConditionReady. When it is not True it has the reason of the condition that holds it back.
@@ -121,6 +124,15 @@ const (
 
 	// ReasonAtMaxOpen is the reason of Autoscaled=False: clients need more than maxOpen or a size allows.
 	ReasonAtMaxOpen = "AtMaxOpen"
+)
+
+// Reasons of ConditionUsersFound.
+const (
+	// ReasonLookupWorks is the reason of UsersFound=True: no lookup has failed since the last that succeeded.
+	ReasonLookupWorks = "LookupWorks"
+
+	// ReasonLookupFailed says that the server cannot be asked about users, or answers what makes no sense.
+	ReasonLookupFailed = "LookupFailed"
 )
 
 // ReasonUnknownDestination is the reason of SizesIgnored=True.

@@ -94,6 +94,7 @@ var (
 	}
 	destinationTrouble = []suspect{
 		{v1alpha1.ConditionReachable, metav1.ConditionFalse},
+		{v1alpha1.ConditionUsersFound, metav1.ConditionFalse},
 		{v1alpha1.ConditionSaturated, metav1.ConditionTrue},
 	}
 )

@@ -67,6 +67,7 @@ func (v view) destination(d *v1alpha1.Destination) v1alpha1.DestinationStatus {
 	meta.SetStatusCondition(&out.Conditions, v.condition(v1alpha1.ConditionSaturated, v.saturatedAt(d.Name)))
 	v.setOrRemove(&out.Conditions, v1alpha1.ConditionHeld, v.heldAt(d))
 	v.setOrRemove(&out.Conditions, v1alpha1.ConditionAutoscaled, v.autoscaledAt(d))
+	v.setOrRemove(&out.Conditions, v1alpha1.ConditionUsersFound, v.usersFoundAt(d))
 	if v.plan != nil {
 		out.MaxOpen = new(v.plan.Limits[d.Name])
 	}
@@ -125,6 +126,19 @@ func fault(f *podapi.Problem) verdict {
 		reason = v1alpha1.ReasonUnreachable
 	}
 	return no(reason, message(f.Message))
+}
+
+// usersFoundAt says whether users can be looked up on the destination, if they are to be: not when one pod cannot.
+func (v view) usersFoundAt(d *v1alpha1.Destination) verdict {
+	if d.PostgreSQL.Auth.Lookup.UserSecretRef.Name == "" {
+		return verdict{}
+	}
+	for _, p := range v.pods {
+		if at := p.At(d.Name); at != nil && !p.Terminating && at.LookupFault != "" {
+			return no(v1alpha1.ReasonLookupFailed, message("users cannot be looked up, check the user, the database and the query of auth.lookup: "+at.LookupFault))
+		}
+	}
+	return yes(v1alpha1.ReasonLookupWorks, "users are looked up on the server")
 }
 
 // saturatedAt says whether clients of the destination waited although all its connections were in use.

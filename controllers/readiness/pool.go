@@ -25,6 +25,7 @@ func (v view) ready(stalled verdict) verdict {
 		func() verdict { return unlessTrue(v.available()) },
 		v.onHold,
 		v.allReachable,
+		v.allUsersFound,
 		func() verdict { return unlessTrue(v.configSynced()) },
 	)
 }
@@ -51,6 +52,18 @@ func (v view) allReachable() verdict {
 		}
 	}
 	return open
+}
+
+// allUsersFound objects when users cannot be looked up on some destination.
+func (v view) allUsersFound() verdict {
+	for i := range v.Pool.Spec.Destinations {
+		d := &v.Pool.Spec.Destinations[i]
+		if a := v.usersFoundAt(d); a.Status == metav1.ConditionFalse {
+			a.Message = fmt.Sprintf("destination %q: %s", d.Name, a.Message)
+			return a
+		}
+	}
+	return verdict{}
 }
 
 // stalled is True while nothing moves on until a person changes something.

@@ -112,6 +112,11 @@ func TestConditions(t *testing.T) {
 			s.problem("", podapi.ReasonListenFailed, "port 5432 is in use")
 			s.Pods[0].Terminating = true
 		}, "", ""},
+		{"users cannot be looked up", func(s *scene) {
+			s.Pool.Spec.Destinations[0].PostgreSQL.Auth.Lookup.UserSecretRef.Name = "finder"
+			s.orders().LookupFault = "permission denied for table pg_authid"
+		}, "Ready=False/LookupFailed", `destination "orders": users cannot be looked up, check the user, the database and the query of auth.lookup: permission denied`},
+		{"a lookup that failed has been taken away", func(s *scene) { s.orders().LookupFault = "permission denied" }, "", ""},
 		{"a problem of a later release that nobody here knows", func(s *scene) { s.problem("", "Sleepy", "zzz") }, "", ""},
 		{"the rollout makes no progress",
 			func(s *scene) { s.Deployment.Status.Conditions[0].Status = corev1.ConditionFalse },

@@ -70,6 +70,8 @@ type Stats struct {
 	Reachable string          // "True", "False" or "Unknown"
 	Fault     *podapi.Problem // why it is "False"
 
+	LookupFault string // why a user could not be looked up; empty: the last lookup succeeded, or there was none
+
 	Counters Counters
 	Wait     podapi.Histogram // how long clients waited for a server connection
 	WaitSum  float64          // seconds

@@ -117,7 +117,7 @@ func (a *Agent) destinationState(d *destination, now time.Time) (podapi.Destinat
 		PeakLent: summary.PeakLent, PeakWaiting: summary.PeakWaiting,
 		AcquireTimeouts: summary.Timeouts, Wait: summary.Wait,
 		Wanted:    d.wants(stats),
-		Reachable: stats.Reachable, Fault: stats.Fault,
+		Reachable: stats.Reachable, Fault: stats.Fault, LookupFault: stats.LookupFault,
 	}, stats
 }
 

@@ -66,6 +66,9 @@ type DestinationState struct {
 	// Reachable is "True", "False" or "Unknown" (not tried yet); Fault says why it is "False".
 	Reachable string   `json:"reachable"`
 	Fault     *Problem `json:"fault,omitempty"`
+
+	// LookupFault says why users could not be looked up on the server; empty: the last lookup succeeded, or there was none.
+	LookupFault string `json:"lookupFault,omitempty"`
 }
 
 // Bound is the most connections that the pod has or may open without being told more: what the ledger must charge it.

@@ -57,6 +57,8 @@ type Engine struct {
 
 	forwarding bucket
 
+	lookupFault atomic.Pointer[lookupFault] // nil: the last lookup succeeded
+
 	draining      atomic.Bool
 	refusalLogged atomic.Int64    // second of the last one
 	ctx           context.Context // ends with Close
@@ -106,6 +108,7 @@ func (e *Engine) Apply(cfg Config) error {
 	e.settings.Store(now)
 	if !now.sameLookup(old) {
 		e.found.Age()
+		e.lookupFault.Store(nil)
 	}
 	if err := e.servers.Configure(func(k key, _ pool.Config) (pool.Config, error) { return now.pool(k), nil }); err != nil {
 		e.settings.Store(old)

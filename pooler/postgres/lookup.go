@@ -84,6 +84,7 @@ func (e *Engine) fetch(user string, old *account) (*account, bool, error) {
 		return nil, false, nil // it was taken away meanwhile
 	}
 	value, found, err := e.ask(s, user)
+	e.noteLookup(user, err)
 	if err != nil {
 		e.counters.lookupsFailed.Add(1)
 		e.log.Warn("cannot look up a user", "user", user, "error", err)
@@ -105,6 +106,27 @@ func (e *Engine) fetch(user string, old *account) (*account, bool, error) {
 		a.logins = old.logins // with what clients have proved
 	}
 	return a, true, nil
+}
+
+// lookupFault is a lookup that failed, and no other has succeeded since.
+type lookupFault struct{ user, text string }
+
+// noteLookup remembers how the last lookup went. One that Close ended says nothing.
+func (e *Engine) noteLookup(user string, err error) {
+	switch {
+	case err == nil:
+		e.lookupFault.Store(nil)
+	case e.ctx.Err() == nil:
+		e.lookupFault.Store(&lookupFault{user, err.Error()})
+	}
+}
+
+// lookUpAgain looks up anew who could not be found out about, so that a fault that was mended is not told until a client
+// comes by whom nobody knows.
+func (e *Engine) lookUpAgain() {
+	if f := e.lookupFault.Load(); f != nil {
+		_, _, _ = e.fetch(f.user, nil) // noteLookup has the outcome
+	}
 }
 
 // ask runs the query on a connection of the lookups' own. If that breaks, as one that was idle may have before, it runs on

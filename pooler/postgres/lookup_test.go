@@ -174,11 +174,31 @@ func TestALookupThatFailsIsNotTheClientsFault(t *testing.T) {
 					t.Errorf("%s is told %q", user, got)
 				}
 			}
-			if s := f.Stats(); s.LookupsFailed == 0 {
-				t.Error("it is not counted")
+			if s := f.Stats(); s.LookupsFailed == 0 || s.LookupFault == "" {
+				t.Errorf("it is counted %d times and said to be %q", s.LookupsFailed, s.LookupFault)
 			}
 			eventually(t, "the clients are gone", func() bool { return f.Stats().Clients == 0 })
 		})
+	}
+}
+
+func TestALookupThatWorksAgainIsNoticedWithoutAClient(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	cfg.Auth.Lookup = finder(db)
+	delete(cfg.Users, "other")
+	db.ExecIn("app", `REVOKE EXECUTE ON FUNCTION weir.find FROM finder`)
+	f := serve(t, db, cfg)
+	refused(t, f.urlOf("other", "other's secret", "app"), "08001")
+	if got := f.Stats().LookupFault; !strings.Contains(got, "permission denied") {
+		t.Errorf("the fault is %q", got)
+	}
+	if err := f.Probe(within(t)); err != nil || f.Stats().LookupFault == "" {
+		t.Errorf("the probe says %v and the fault is over", err)
+	}
+	db.ExecIn("app", `GRANT EXECUTE ON FUNCTION weir.find TO finder`)
+	if err := f.Probe(within(t)); err != nil || f.Stats().LookupFault != "" {
+		t.Errorf("the probe says %v and the fault is %q", err, f.Stats().LookupFault)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // Probe opens a server connection within the limit, or finds one open, and returns why it cannot; Stats tells the outcome,
 // too. It logs in as the server's user, else as the first user with a password, to the first declared database, else to
 // postgres. Where it has to guess the database or the user, or knows no password yet, it is enough that the server answers.
-// With a limit of 0, and while clients are on hold, it does nothing.
+// A lookup that failed is tried again then. With a limit of 0, and while clients are on hold, it does nothing.
 func (e *Engine) Probe(ctx context.Context) error {
 	s := e.settings.Load()
 	if e.limit.Load() == 0 || e.hold.on(s.probe.database) {
@@ -24,6 +24,7 @@ func (e *Engine) Probe(ctx context.Context) error {
 		}
 		if err == nil {
 			lease.Release()
+			e.lookUpAgain()
 		}
 		return e.judge(err)
 	}

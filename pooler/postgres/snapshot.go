@@ -38,6 +38,9 @@ func (e *Engine) Stats() Stats {
 		t.addTo(&s.Counters)
 	}
 	s.Reachability, s.Fault = e.fault.get()
+	if f := e.lookupFault.Load(); f != nil {
+		s.LookupFault = f.text
+	}
 	return s
 }
 

@@ -24,6 +24,7 @@ type Stats struct {
 
 	Reachability Reachability
 	Fault        *Fault // why it is Unreachable, otherwise nil
+	LookupFault  string // why the last lookup of a user failed; empty: it did not
 
 	Counters
 	Wait Histogram // how long clients waited for a server connection, served or not

@@ -37,10 +37,10 @@ func (e postgreSQL) Stats() agent.Stats {
 		Dialing: int32(s.Dialing), Resetting: int32(s.Resetting), Closing: int32(s.Closing),
 		Waiting: int32(s.Waiting), PeakLent: int32(s.PeakLent), PeakWaiting: int32(s.PeakWaiting),
 		Clients: int32(s.Clients), Pinned: int32(s.Pinned), UsersAtLimit: int32(s.UsersAtLimit),
-		Reachable: s.Reachability.String(),
-		Counters:  counters(s.Counters),
-		Wait:      histogram(s.Wait),
-		WaitSum:   s.Wait.Sum.Seconds(),
+		Reachable: s.Reachability.String(), LookupFault: s.LookupFault,
+		Counters: counters(s.Counters),
+		Wait:     histogram(s.Wait),
+		WaitSum:  s.Wait.Sum.Seconds(),
 	}
 	if s.Fault != nil {
 		stats.Fault = &podapi.Problem{Destination: e.name, Reason: s.Fault.Reason, Message: s.Fault.Message}
