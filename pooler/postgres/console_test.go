@@ -384,7 +384,7 @@ func TestDatabasesAreShownAsClientsCallThem(t *testing.T) {
 	want(t, find(t, databases, "name", "shop"), "database", "app", "current_client_connections", "1")
 	want(t, find(t, databases, "name", "alias"), "database", "app")
 	want(t, find(t, command(t, c, "SHOW POOLS"), "user", "app"), "database", "alias")
-	want(t, find(t, command(t, c, "SHOW STATS")), "database", "alias", "total_xact_count", "1")
+	want(t, find(t, command(t, c, "SHOW STATS"), "database", "alias"), "total_xact_count", "1")
 	command(t, c, "PAUSE shop")
 	want(t, find(t, command(t, c, "SHOW DATABASES"), "name", "alias"), "paused", "1")
 	command(t, c, "RESUME alias")

@@ -16,9 +16,10 @@ const self = "pgbouncer"
 type Console struct {
 	source Source
 
-	mu       sync.Mutex
-	sessions int
-	averages averages
+	mu         sync.Mutex
+	sessions   int
+	statements uint64 // served
+	averages   averages
 }
 
 // New makes the Console of a Source.
@@ -60,7 +61,7 @@ func (c *Console) Tick(now time.Time) {
 	totals := c.source.Totals()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.averages.tick(now, totals)
+	c.averages.tick(now, append(totals, c.own()))
 }
 
 // averages are what the last period that has ended tells.
@@ -104,15 +105,28 @@ func (a *averages) of(database string) Totals {
 	}
 }
 
-// totals are those of all databases, each with its averages.
+// totals are those of all databases, the console last, each with its averages.
 func (c *Console) totals() (totals, means []Totals) {
 	totals = c.source.Totals()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	totals = append(totals, c.own())
 	for _, t := range totals {
 		means = append(means, c.averages.of(t.Database))
 	}
 	return totals, means
+}
+
+// own are the console's; mu is locked.
+func (c *Console) own() Totals {
+	return Totals{Database: self, Transactions: c.statements, Queries: c.statements}
+}
+
+// served counts a statement.
+func (c *Console) served() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statements++
 }
 
 // numbers are the columns of Totals in PgBouncer's order, times in microseconds.

@@ -122,6 +122,21 @@ func TestColumnsAreThoseOfTheRealPgBouncer(t *testing.T) {
 	}
 }
 
+func TestTheConsoleIsInItsOwnTablesAsInTheRealPgBouncer(t *testing.T) {
+	real, ours := realConsole(t), console.New(&stage{}).Session(console.Admin)
+	for _, what := range []string{"DATABASES", "POOLS", "STATS", "STATS_TOTALS", "STATS_AVERAGES"} {
+		results, err := real.Exec(context.Background(), "SHOW "+what).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.ContainsFunc(results[0].Rows, func(r [][]byte) bool { return string(r[0]) == "pgbouncer" })
+		_, rows := show(t, ours, what)
+		if got := slices.ContainsFunc(rows, func(r string) bool { return strings.HasPrefix(r, "pgbouncer|") }); got != want {
+			t.Errorf("SHOW %s has a row of the console: %v, PgBouncer's %v", what, got, want)
+		}
+	}
+}
+
 func TestListsAreThoseOfTheRealPgBouncer(t *testing.T) {
 	real, ours := realConsole(t), console.New(&stage{}).Session(console.Admin)
 	results, err := real.Exec(context.Background(), "SHOW LISTS").ReadAll()

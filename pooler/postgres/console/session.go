@@ -124,6 +124,7 @@ func (s *Session) query(ctx context.Context, body, out []byte) []byte {
 	if ok && st.Verb == "" {
 		return append(out, wire.TypeEmptyQueryResponse, 0, 0, 0, 4)
 	}
+	s.console.served()
 	before := len(out)
 	out, err := s.answer(ctx, st, out)
 	if !ok || errors.Is(err, errUnknown) {

@@ -137,7 +137,6 @@ func TestValuesAreInTheirColumns(t *testing.T) {
 		Database: "shop", Assigned: 1, Transactions: 2, Queries: 3, Received: 4, Sent: 5, TransactionTime: 6 * time.Microsecond,
 		QueryTime: 7 * time.Microsecond, WaitTime: 8 * time.Microsecond, ClientParses: 9, ServerParses: 10, ClientBinds: 11,
 	}}}
-	s := console.New(source).Session(console.Stats)
 	for what, want := range map[string][]string{
 		"DATABASES": {
 			"shop|db|5432|shop_prod|app|20|2|0|3600|transaction|NULL|20|3|100|7|1|0",
@@ -147,8 +146,8 @@ func TestValuesAreInTheirColumns(t *testing.T) {
 			"shop|app|1|2|3|0|4|3|5|6|0|7|8|1|500000|transaction|NULL",
 			"pgbouncer|pgbouncer|0|0|0|0|0|0|0|0|0|0|0|0|0|statement|NULL",
 		},
-		"STATS":        {"shop|1|2|3|4|5|6|7|8|9|10|11" + strings.Repeat("|0", 11)},
-		"STATS_TOTALS": {"shop|1|2|3|4|5|6|7|8|9|10|11"},
+		"STATS":        {"shop|1|2|3|4|5|6|7|8|9|10|11" + strings.Repeat("|0", 11), "pgbouncer|0|1|1" + strings.Repeat("|0", 19)},
+		"STATS_TOTALS": {"shop|1|2|3|4|5|6|7|8|9|10|11", "pgbouncer|0|1|1" + strings.Repeat("|0", 8)},
 		"USERS":        {"app|NULL|NULL|NULL|9|8|0|7"},
 		"CLIENTS": {
 			"C|app|shop|none|active|10.0.0.1|1111|10.0.0.2|6432|1970-01-01 00:00:00 UTC|1970-01-01 00:01:00 UTC|0|0|0|0xc00000000001|" +
@@ -167,6 +166,7 @@ func TestValuesAreInTheirColumns(t *testing.T) {
 			"free_servers|6", "used_servers|16", "dns_names|0", "dns_zones|0", "dns_queries|0", "dns_pending|0",
 		},
 	} {
+		s := console.New(source).Session(console.Stats)
 		if _, rows := show(t, s, what); !slices.Equal(rows, want) {
 			t.Errorf("SHOW %s:\n%s, want\n%s", what, strings.Join(rows, "\n"), strings.Join(want, "\n"))
 		}
