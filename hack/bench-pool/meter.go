@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"syscall"
 	"time"
@@ -38,6 +39,13 @@ func mallocs() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.Mallocs
+}
+
+// parked is how many goroutines wait for something.
+func parked() int {
+	waiting := []metrics.Sample{{Name: "/sched/goroutines/waiting:goroutines"}}
+	metrics.Read(waiting)
+	return int(waiting[0].Value.Uint64())
 }
 
 // quantile is the value below which a part q of all lie, in milliseconds; 0 if there are none.

@@ -111,6 +111,7 @@ func failover(e entrant) []float64 {
 	defer p.close()
 	held := hold(p, connections)
 	startMeter()
+	idle := parked()
 
 	var broken atomic.Int64 // when, in nanoseconds since began
 	began := time.Now()
@@ -132,7 +133,9 @@ func failover(e entrant) []float64 {
 			}
 		})
 	}()
-	time.Sleep(100 * time.Millisecond) // no peer tells how many wait, and all do by now
+	for parked() < idle+connections+1 { // no peer tells how many wait: all do, and who waits for them
+		time.Sleep(time.Millisecond)
+	}
 	s.watch(dial)
 	broken.Store(int64(time.Since(began)))
 	together(connections, func(i int) { p.discard(held[i]) })

@@ -23,10 +23,10 @@ import (
 var lasts = flag.Duration("lasts", 30*time.Minute, "how long the soak goes on")
 
 const (
-	most      = 8
-	clients   = 40
-	patience  = 30 * time.Second // for the pool to recover
-	stillness = 2 * time.Second  // of traffic between two blows
+	most     = 8
+	clients  = 40
+	patience = 30 * time.Second // for the pool to recover
+	between  = 2000             // queries between two blows
 )
 
 // soak is a pool of a real PostgreSQL under traffic.
@@ -156,22 +156,29 @@ var blows = []struct {
 	{"its backends are terminated", func(s *soak) {
 		s.server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '' AND backend_type = 'client backend'")
 	}},
-	{"it is killed and started again", func(s *soak) { s.server.Kill(); time.Sleep(time.Second); s.server.Run() }},
+	{"it is killed and started again", func(s *soak) {
+		s.server.Kill()
+		s.until("the pool notices that the server is dead", func() bool { return s.pool.Stats().DialFails > 1 })
+		s.server.Run()
+	}},
 	{"it is restarted", func(s *soak) { s.server.Restart() }},
 }
 
-// recovers waits until a client is served again and tells how long that took.
-func (s *soak) recovers(after string) time.Duration {
-	begin, before := time.Now(), s.served.Load()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for s.served.Load() < before+clients {
-		if ctx.Err() != nil {
-			s.Fatalf("%v after %s no more than %d queries are served: %+v", patience, after, s.served.Load()-before, s.pool.Stats())
+// until waits for what must come within the pool's patience, and tells how long that took.
+func (s *soak) until(what string, is func() bool) time.Duration {
+	begin := time.Now()
+	for ; !is(); pause(s.Context(), 5*time.Millisecond) {
+		if time.Since(begin) > patience {
+			s.Fatalf("not in %v: %s: %+v", patience, what, s.pool.Stats())
 		}
-		pause(ctx, 5*time.Millisecond)
 	}
 	return time.Since(begin)
+}
+
+// serves waits until so many more queries were served and tells how long that took.
+func (s *soak) serves(more int64, when string) time.Duration {
+	enough := s.served.Load() + more
+	return s.until(fmt.Sprintf("%d queries are served %s", more, when), func() bool { return s.served.Load() >= enough })
 }
 
 func TestARealServerNeverSeesMoreThanMaxAndThePoolRecoversFromEachBlow(t *testing.T) {
@@ -188,9 +195,9 @@ func TestARealServerNeverSeesMoreThanMaxAndThePoolRecoversFromEachBlow(t *testin
 	struck := 0
 	for begin := time.Now(); time.Since(begin) < *lasts; struck++ {
 		i := struck % len(blows)
-		pause(ctx, stillness)
+		s.serves(between, "in peace")
 		blows[i].strike(s)
-		worst[i] = max(worst[i], s.recovers(blows[i].name))
+		worst[i] = max(worst[i], s.serves(clients, "after: "+blows[i].name))
 	}
 	stop()
 	traffic.Wait()
