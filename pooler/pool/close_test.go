@@ -48,11 +48,16 @@ func TestADialThatFinishesAfterRetireIsClosedAndDialedAgain(t *testing.T) {
 }
 
 func TestADialThatFinishesAfterAShrinkIsNotKept(t *testing.T) {
+	var calledOff *conn
 	bubbleWith(t, eternal(2), func(h *pool.Hooks[*conn]) {
 		dial := h.Dial
 		h.Dial = func(ctx context.Context) (*conn, error) {
 			time.Sleep(time.Second)
-			return dial(context.Background())
+			c, err := dial(context.Background())
+			if ctx.Err() != nil {
+				calledOff = c
+			}
+			return c, err
 		}
 	}, func(t *testing.T, w *world, p *pool.Pool[*conn]) {
 		a, b := ask(p.Acquire, 0), ask(p.Acquire, 0)
@@ -64,8 +69,8 @@ func TestADialThatFinishesAfterAShrinkIsNotKept(t *testing.T) {
 		synctest.Wait()
 		mustServe(t, a)
 		mustWait(t, b)
-		if s := p.Stats(); s.Open != 1 {
-			t.Errorf("%d open, want 1", s.Open)
+		if s := p.Stats(); s.Open != 1 || s.ClosedSurplus != 1 || !calledOff.closed {
+			t.Errorf("%d open, %d closed as surplus; want 1, and of the two dials the one that was not called off", s.Open, s.ClosedSurplus)
 		}
 	})
 }
