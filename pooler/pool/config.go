@@ -94,21 +94,18 @@ func DefaultConfig() Config {
 // Validate reports the first field that makes no sense, by name. New and Configure call it.
 func (c Config) Validate() error {
 	for _, f := range []struct {
-		name  string
-		value int
-	}{{"Max", c.Max}, {"Min", c.Min}, {"MinIdle", c.MinIdle}, {"MaxDials", c.MaxDials}, {"Reserve", c.Reserve}, {"TenantMax", c.TenantMax}} {
-		if f.value < 0 {
+		name        string
+		value, most int
+	}{
+		{"Max", c.Max, largest}, {"Min", c.Min, c.MaxIdle}, {"MinIdle", c.MinIdle, c.MaxIdle}, {"MaxDials", c.MaxDials, largest},
+		{"Reserve", c.Reserve, largest}, {"TenantMax", c.TenantMax, largest},
+	} {
+		switch {
+		case f.value < 0:
 			return fmt.Errorf("pool: Config.%s is %d: must not be negative", f.name, f.value)
-		}
-		if f.value > largest {
+		case f.value > largest:
 			return fmt.Errorf("pool: Config.%s is %d: must not be above %d", f.name, f.value, largest)
-		}
-	}
-	for _, f := range []struct {
-		name  string
-		value int
-	}{{"Min", c.Min}, {"MinIdle", c.MinIdle}} {
-		if f.value > max(c.MaxIdle, 0) {
+		case f.value > max(f.most, 0):
 			return fmt.Errorf("pool: Config.%s is %d but MaxIdle %d: connections would be closed and dialed again without end", f.name, f.value, c.MaxIdle)
 		}
 	}

@@ -26,8 +26,9 @@ func poorer[C any](a, b *Pool[C]) int {
 	return cmp.Or(cmp.Compare(a.held(), b.held()), cmp.Compare(a.granted, b.granted))
 }
 
-// divide dials for the hungry pools, the poorest first, as far as the budget goes, and then makes idle connections yield.
-func (g *group[C]) divide() {
+// divide dials for the hungry pools, the poorest first, as far as the budget goes, and then makes idle connections yield, in the
+// group and among those of the tenant of served, with which something happened.
+func (g *group[C]) divide(served *Pool[C]) {
 	for g.spare() > 0 {
 		p := g.poorest()
 		if p == nil {
@@ -39,13 +40,8 @@ func (g *group[C]) divide() {
 		return
 	}
 	g.reclaim()
-	if len(g.tenants) == 0 {
-		return
-	}
-	for _, p := range g.hungry {
-		if t := p.tenant(); t != nil && t.tally[idle] > 0 && t.spare() <= 0 {
-			t.reclaim()
-		}
+	if t := served.tenant(); t != nil && t.tally[idle] > 0 {
+		t.reclaim()
 	}
 }
 

@@ -78,12 +78,11 @@ func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 // Dial that is final, or a *WaitError that tells how long and for what the client waited and wraps the cause of ctx's end
 // and the last dial error. A connection is never lent after ctx is done, even when it became free before.
 func (p *Pool[C]) Acquire(ctx context.Context, opts ...Option) (Lease[C], error) {
-	ended := causeOf(ctx) // before the lock: it may be foreign code
-	deadline, _ := ctx.Deadline()
-	p.group.mu.Lock()
-	if ended != nil {
-		return Lease[C]{}, p.refuse(ended)
+	if ctx.Err() != nil {
+		return Lease[C]{}, p.refuse(context.Cause(ctx))
 	}
+	deadline, _ := ctx.Deadline() // before the lock: it may be foreign code
+	p.group.mu.Lock()
 	return p.acquire(ctx, deadline, wanted(opts))
 }
 
@@ -102,19 +101,10 @@ func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time, want want) (L
 	return p.await(ctx, w)
 }
 
-// causeOf is the cause of ctx's end; nil if it goes on.
-func causeOf(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	return context.Cause(ctx)
-}
-
-// refuse gives up the lock and explains why a client whose time is up is not let in.
+// refuse explains why a client whose time is up is not let in.
 func (p *Pool[C]) refuse(cause error) error {
-	p.group.clock()
+	defer p.group.lock().unlock()
 	err := p.waitError(0, p.queue.len, cause)
-	p.group.unlock()
 	return &err
 }
 
@@ -178,6 +168,7 @@ func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error),
 func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) Place[C] {
 	g := p.group
 	if !deadline.IsZero() && !time.Now().Before(deadline) {
+		g.unlock()
 		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
 		return Place[C]{}
 	}

@@ -12,7 +12,7 @@ func (p *Pool[C]) serve() {
 		p.hand()
 	}
 	if len(p.group.hungry) > 0 {
-		p.group.divide()
+		p.group.divide(p)
 	}
 	if p.queue.len > 0 {
 		p.watch()

@@ -35,14 +35,15 @@ func NewSet[K comparable, C any](budget int, open func(K) (Config, Hooks[C], err
 
 // Acquire is Pool.Acquire for a key. The error may also be what open returned.
 func (s *Set[K, C]) Acquire(ctx context.Context, key K, opts ...Option) (Lease[C], error) {
-	ended := causeOf(ctx) // before the lock: it may be foreign code
+	ended := ctx.Err() != nil // before the lock: it may be foreign code
 	deadline, _ := ctx.Deadline()
 	p, err := s.lock(key)
 	if err != nil {
 		return Lease[C]{}, err
 	}
-	if ended != nil {
-		return Lease[C]{}, p.refuse(ended)
+	if ended {
+		s.group.unlock()
+		return Lease[C]{}, p.refuse(context.Cause(ctx))
 	}
 	return p.acquire(ctx, deadline, wanted(opts))
 }
