@@ -17,7 +17,7 @@ demo-down: ## Remove the cluster of `make demo`; what was built stays for the ne
 	hack/demo.sh down
 
 ##@ Test
-.PHONY: test test-unit test-envtest test-drivers test-e2e test-scale test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
+.PHONY: test test-unit test-envtest test-drivers test-e2e test-versions test-scale test-mutations verify lint bench bench-go bench-pool soak-pool soak-sessions
 test: ## Run every check and test; needs Go, root (or Docker) and 12 GB of disk
 	hack/test.sh verify lint unit envtest drivers e2e
 verify: ## Check that generated files, formatting, go.mod and documents fit the sources
@@ -32,6 +32,8 @@ test-drivers: ## Run pgx's own suite, node-postgres, postgres.js, psycopg, psql 
 	hack/test.sh drivers
 test-e2e: ## Run the tests on a real kind cluster; KEEP=1 leaves it running
 	hack/test.sh e2e
+test-versions: ## Nightly: run the engine's tests against PostgreSQL 14, 16, 17 and 18
+	hack/versions.sh
 test-scale: ## Measure the operator with 1,000 pools of 10 pretended pods on a real API server; SCALE='--pools 100' makes it smaller
 	KUBEBUILDER_ASSETS=$$(hack/envtest.sh) go run ./hack/scale $(SCALE)
 test-mutations: ## Nightly: break the pool and the budget one rule at a time; a test must notice each

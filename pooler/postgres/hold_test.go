@@ -91,11 +91,11 @@ func TestOnHoldTransactionsThatRunGoOnToTheirEnd(t *testing.T) {
 func TestAfterAHoldClientsHaveTheirWholePatienceAgainAndNoMore(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
 	cfg := config(db)
-	cfg.Limits.MaxOpen, cfg.Limits.AcquireTimeout = 1, 200*time.Millisecond
+	cfg.Limits.MaxOpen = 1
 	f := serve(t, db, cfg)
 	holder, waits := f.connect(), f.connect()
 	exec(t, holder, "BEGIN")
-	cfg.StopPolicy = postgres.StopHold
+	cfg.Limits.AcquireTimeout, cfg.StopPolicy = 200*time.Millisecond, postgres.StopHold
 	f.apply(cfg)
 	var asked gosync.WaitGroup
 	var err error

@@ -27,7 +27,8 @@ func replicated(t *testing.T) (*pgtest.Server, *fixture) {
 }
 
 func TestABackupIsTakenThroughThePooler(t *testing.T) {
-	_, f := replicated(t)
+	db, f := replicated(t)
+	db.Tool("pg_basebackup")
 	dir := t.TempDir()
 	f.run("pg_basebackup", "-D", filepath.Join(dir, "backup"), "-X", "stream", "-c", "fast")
 	if _, err := os.Stat(filepath.Join(dir, "backup", "backup_manifest")); err != nil {

@@ -272,6 +272,9 @@ func TestSearchPathFollowsTheTransaction(t *testing.T) {
 
 func TestSearchPathThatCannotBeFollowedPins(t *testing.T) {
 	db := startDB(t, pgtest.Options{})
+	if db.Version() >= 18 {
+		t.Skip("PostgreSQL 18 reports search_path: it can be followed whatever is said")
+	}
 	f := serve(t, db, config(db))
 	for i, sql := range []string{
 		"BEGIN | SAVEPOINT s | SET search_path = a | ROLLBACK TO s | COMMIT",

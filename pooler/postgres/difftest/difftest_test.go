@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 type ground struct {
 	db        *pgtest.Server
 	authority *pgtest.Authority
+	other     bool // it is not of the version that the scripts were written with
 
 	mu        sync.Mutex
 	databases int
@@ -47,10 +48,13 @@ type database struct {
 
 const password = "app's secret"
 
+// scripted is the version of PostgreSQL that the scripts were written with.
+const scripted = 15
+
 func newGround(t *testing.T) *ground {
 	t.Helper()
 	g := &ground{db: pgtest.Start(t, pgtest.Options{TLS: true, Settings: map[string]string{"max_prepared_transactions": "5"}})}
-	g.authority = pgtest.NewAuthority(t)
+	g.authority, g.other = pgtest.NewAuthority(t), g.db.Version() != scripted
 	g.db.Exec(`CREATE ROLE app LOGIN REPLICATION PASSWORD 'app''s secret'`, `CREATE ROLE friend`, `GRANT friend TO app`,
 		`CREATE DATABASE app OWNER app`)
 	return g
@@ -240,7 +244,7 @@ func (g *ground) compare(t *testing.T, s *Script, path string) {
 		}
 		return
 	}
-	s.checkHeard(t, want)
+	s.checkHeard(t, want, g.other)
 	for _, v := range s.variants() {
 		t.Run(v.String(), func(t *testing.T) {
 			target, engine := g.weir(t, s, v)
@@ -249,12 +253,20 @@ func (g *ground) compare(t *testing.T, s *Script, path string) {
 				t.Fatalf("Weir: %v", err)
 			}
 			diff := Diff(want.Lines, got.Lines)
-			if allowed := s.allowed(v.mode); strings.Join(diff, "\n") != strings.Join(allowed, "\n") {
+			if allowed := s.allowed(v.mode); !g.allows(allowed, diff) {
 				t.Errorf("the answers differ (- PostgreSQL, + Weir):\n%s\nallowed is:\n%s", indent(diff), indent(allowed))
 			}
 			g.nothingIsLeft(t, target, engine)
 		})
 	}
+}
+
+// allows says that what differs is what may. Another version may be nearer to Weir.
+func (g *ground) allows(allowed, diff []string) bool {
+	if g.other {
+		return !slices.ContainsFunc(diff, func(line string) bool { return !slices.Contains(allowed, line) })
+	}
+	return slices.Equal(diff, allowed)
 }
 
 func indent(lines []string) string {
@@ -264,17 +276,20 @@ func indent(lines []string) string {
 	return "\t! " + strings.Join(lines, "\n\t! ")
 }
 
-// checkHeard compares what PostgreSQL answers with what the script says.
-func (s *Script) checkHeard(t *testing.T, transcript *Transcript) {
+// checkHeard compares what PostgreSQL answers with what the script says. Another version may answer otherwise.
+func (s *Script) checkHeard(t *testing.T, transcript *Transcript, other bool) {
 	t.Helper()
 	for _, step := range s.Steps {
 		if step.Verb != "<" {
 			continue
 		}
 		if slices.Contains(transcript.Heard[step.Line], "silence") {
+			if other {
+				t.Skipf("%s:%d: this version of PostgreSQL says less than the script waits for", s.Name, step.Line)
+			}
 			t.Fatalf("%s:%d: the script waits for more than PostgreSQL says", s.Name, step.Line)
 		}
-		if got, want := strings.Join(transcript.Heard[step.Line], " "), strings.Join(step.Args, " "); got != want {
+		if got, want := strings.Join(transcript.Heard[step.Line], " "), strings.Join(step.Args, " "); got != want && !other {
 			t.Errorf("%s:%d: PostgreSQL answers %s, the script says %s (go test -update writes it)", s.Name, step.Line, got, want)
 		}
 	}

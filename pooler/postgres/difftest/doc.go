@@ -30,4 +30,6 @@
 //     before it, and a server connection that is free.
 //   - A difference that is meant is written in the script: "! transaction REASON" and the lines that differ, as a diff. It must
 //     be exactly what differs; one that has gone must be removed.
+//   - The lists and the differences are those of PostgreSQL 15. With another version (see pgtest) only what is compared counts,
+//     and fewer differences will do.
 package difftest

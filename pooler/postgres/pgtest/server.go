@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -55,7 +56,7 @@ type Server struct {
 // Start starts a PostgreSQL that runs until the test ends.
 func Start(t testing.TB, opts Options) *Server {
 	t.Helper()
-	s := &Server{Host: "127.0.0.1", Port: freePort(t), t: t, bin: binaries(t), opts: opts}
+	s := &Server{Host: "127.0.0.1", Port: freePort(t), t: t, bin: cmp.Or(os.Getenv("WEIR_POSTGRES"), binaries(t)), opts: opts}
 	if s.opts.Auth == "" {
 		s.opts.Auth = "scram-sha-256"
 	}
@@ -66,7 +67,8 @@ func Start(t testing.TB, opts Options) *Server {
 	return s
 }
 
-// binaries finds the newest PostgreSQL.
+// binaries finds the newest PostgreSQL that Debian has packaged. Servers are of another if WEIR_POSTGRES is the folder with
+// its programs.
 func binaries(t testing.TB) string {
 	t.Helper()
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
@@ -80,10 +82,34 @@ func binaries(t testing.TB) string {
 	return slices.MaxFunc(dirs, func(a, b string) int { return version(a) - version(b) })
 }
 
+// Version is PostgreSQL's major version.
+func (s *Server) Version() int {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.data(), "PG_VERSION"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	version, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return version
+}
+
 // Binary is the path of one of PostgreSQL's programs, psql for example.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
 	return filepath.Join(binaries(t), name)
+}
+
+// Tool is the path of one of the programs that come with this PostgreSQL. The test is skipped if it came without.
+func (s *Server) Tool(name string) string {
+	s.t.Helper()
+	path := filepath.Join(s.bin, name)
+	if _, err := os.Stat(path); err != nil {
+		s.t.Skipf("%v: this PostgreSQL came without", err)
+	}
+	return path
 }
 
 func freePort(t testing.TB) int {

@@ -25,7 +25,7 @@ func (s *Server) Standby() *Server {
 // copyOf makes the data directory of a standby.
 func (s *Server) copyOf(primary *Server) {
 	s.t.Helper()
-	s.command(filepath.Join(s.bin, "pg_basebackup"), "-D", s.data(), "-h", primary.dir, "-p", fmt.Sprint(primary.Port), "-U", Superuser,
+	s.command(s.Tool("pg_basebackup"), "-D", s.data(), "-h", primary.dir, "-p", fmt.Sprint(primary.Port), "-U", Superuser,
 		"-c", "fast", "-X", "stream")
 	s.follow(primary)
 }
