@@ -16,7 +16,7 @@ for way in ${INSTALL:-kustomize helm}; do
   export INSTALL=$way
   hack/demo.sh up
   eval "$(hack/cluster/env.sh)"
-  hack/cluster/load.sh e2e
+  hack/cluster/load.sh e2e metrics-server
   PATH=$helm:$results/bin:$PATH go tool -modfile=hack/tools/go.mod gotestsum --format standard-verbose --jsonfile "$results/e2e-$way.json" -- \
     -tags e2e -count=1 -timeout 40m ./hack/e2e/ -ginkgo.v ${FOCUS:+-ginkgo.focus "$FOCUS"}
 done

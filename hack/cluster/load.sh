@@ -5,7 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
 use_cluster || die "there is no cluster $CLUSTER: run hack/cluster/up.sh first"
-[ $# -gt 0 ] || die "usage: load.sh weir|postgres|e2e..."
+[ $# -gt 0 ] || die "usage: load.sh weir|postgres|e2e|metrics-server..."
 
 # loaded NODE TAG ID
 loaded() {

@@ -34,6 +34,16 @@ var _ = Describe("kubectl weir", Ordered, func() {
 		Eventually(func() string { return weir("explain", "plugin-lame") }).Should(And(
 			ContainSubstring("is not ready"), ContainSubstring("no-such-users")))
 	})
+	It("opens the console of a pod", func() {
+		must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-p", `[{"op":"add","path":"/spec/destinations/0/postgresql/console","value":{"adminUsers":["app"]}}]`)
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=60s")
+		GinkgoT().Setenv("PGPASSWORD", password)
+		Eventually(func() (string, error) {
+			return kubectl("weir", "-n", namespace, "console", pool, "--user", "app", "-c", "SHOW DATABASES", "-c", "SHOW VERSION")
+		}, "30s").Should(And(ContainSubstring("force_user"), ContainSubstring("PgBouncer")))
+		_, err := kubectl("weir", "-n", namespace, "console", pool, "--user", "nobody", "-c", "SHOW POOLS")
+		Expect(err).To(MatchError(ContainSubstring("password authentication failed")))
+	})
 	It("holds clients and lets them go on", func() {
 		Expect(weir("hold", pool, "--drain")).To(ContainSubstring("Held. Clients wait until: kubectl weir resume plugin-db"))
 		Expect(weir("explain", pool)).To(ContainSubstring("is not ready"))

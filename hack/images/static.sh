@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the scripts of images that hold nothing but programs of this
-# repository.
+# Sourced by the scripts of images that hold nothing but programs of Go modules:
+# of this repository's, or of the one in the folder that $module names.
 source "$(dirname "${BASH_SOURCE[0]}")/../cache.sh"
 source "$repository/hack/check.sh"
 
@@ -35,7 +35,7 @@ static_image() {
 compile() {
   local binaries=$1
   shift
-  (cd "$repository" && CGO_ENABLED=0 GOOS=linux nice -n 5 go build -buildvcs=false -ldflags '-s -w' -o "$binaries/" "$@")
+  (cd "${module:-$repository}" && CGO_ENABLED=0 GOOS=linux nice -n 5 go build -buildvcs=false -ldflags '-s -w' -o "$binaries/" "$@")
 }
 
 sha256() {

@@ -138,7 +138,7 @@ func exist(ctx context.Context, cluster client.Client, object client.Object, nam
 // awaitSync waits until all pods of a pool run a generation, and share all of its connections.
 func (w *world) awaitSync(ctx context.Context, i int, generation int64) error {
 	for {
-		behind := slices.ContainsFunc(w.podsOf[i], func(p *podtest.Pod) bool { return p.State().Generation < generation })
+		behind := slices.ContainsFunc(w.podsOf[i], func(p *podtest.Pod) bool { return p.Generation() < generation })
 		if !behind && (generation > 1 || w.shared(i) == maxOpen) {
 			return nil
 		}

@@ -219,6 +219,13 @@ func (p *Pod) State() podapi.State {
 	return p.state()
 }
 
+// Generation is that of the Config that the pod runs.
+func (p *Pod) Generation() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.config.Generation
+}
+
 // Limit is what the pod may open to a destination now.
 func (p *Pod) Limit(destination string) int32 {
 	p.mu.Lock()
