@@ -49,9 +49,12 @@ func rough(w *world) pool.Hooks[*conn] {
 func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 	w := new(world)
 	const budget = 12
-	s := pool.NewSet(budget, func(int) (pool.Config, pool.Hooks[*conn], error) {
+	s := pool.NewSet(budget, func(key int) (pool.Config, pool.Hooks[*conn], error) {
 		cfg := eternal(8)
 		cfg.MaxIdle, cfg.Min, cfg.MaxWaiting = 6, 1, 40
+		if key > 0 {
+			cfg.Tenant, cfg.TenantMax = fmt.Sprint("tenant ", key%2), 5
+		}
 		return cfg, rough(w), nil
 	})
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
@@ -130,7 +133,10 @@ func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 				s.Limit(rand.IntN(5), rand.IntN(10)-1)
 			case 2:
 				s.Configure(func(_ int, c pool.Config) (pool.Config, error) {
-					c.Max = rand.IntN(10)
+					c.Max, c.TenantMax = rand.IntN(10), 0
+					if c.Tenant != "" {
+						c.TenantMax = rand.IntN(8)
+					}
 					return c, nil
 				})
 			case 3:
