@@ -41,7 +41,8 @@
 //   - One mutex, shared by all pools of a Set: it makes the budget exact and the sums consistent, and an uncontended
 //     pair of lock and unlock is cheaper than the atomics that would replace it. It is held for no hook and no wait.
 //   - Idle connections are a stack: the warm ones are used, the cold end is what a sweep closes.
-//   - A released connection goes to the oldest waiter under the same lock, and the releaser then yields its CPU to it.
+//   - A released connection goes to the oldest waiter under the same lock, and the releaser then yields its CPU to it, if
+//     clients were kept waiting for theirs lately. See yield.go.
 //   - The deadline of a waiter is compared with the clock at hand-off: nothing is lent to who has given up.
 //   - Times that decide about idle connections come from a clock read once per tick (a quarter of a second), because
 //     reading the clock costs more than the rest of an Acquire.

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type group[C any] struct {
 	grants  uint64     // places given so far
 	outbox  *waiter[C] // clients to be told when the lock is given up, the newest first
 	waiters sync.Pool
+
+	late atomic.Int32 // of so many hand-overs more the giver yields, see yield.go
 
 	past  Stats // what forgotten pools have counted
 	peaks peaks

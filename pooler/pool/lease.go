@@ -35,8 +35,7 @@ func (l Lease[C]) ReleaseAs(tag uint64) {
 		l.entry.tag = tag
 		p.release(l.entry)
 	}
-	if p.group.unlock() {
-		// The client just woken sits behind this goroutine on this CPU: let it go first, or its connection idles.
+	if p.group.unlock() && p.group.hasty() {
 		runtime.Gosched()
 	}
 }

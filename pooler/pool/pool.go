@@ -123,6 +123,7 @@ func (p *Pool[C]) await(ctx context.Context, w *waiter[C]) (Lease[C], error) {
 	}
 	l, err, since := w.lease, w.failure(), w.since
 	p.group.recycle(w)
+	p.group.woken(l)
 	if err == nil && ctx.Err() != nil {
 		return Lease[C]{}, p.takeBack(ctx, l, since)
 	}
