@@ -23,9 +23,12 @@ func weirMain(args []string) error {
 	if err != nil {
 		return err
 	}
-	engine := postgres.New(postgres.Options{
+	engine, err := postgres.New(postgres.Options{
 		Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
+	if err != nil {
+		return err
+	}
 	err = engine.Apply(postgres.Config{
 		Name:      "main",
 		Endpoints: []postgres.Endpoint{{Host: "127.0.0.1", Port: *server}},

@@ -46,8 +46,11 @@ func start(t *testing.T) *pgtest.Server {
 
 func serve(t *testing.T, db *pgtest.Server, mode postgres.PoolMode, maxOpen int) int {
 	t.Helper()
-	engine := postgres.New(postgres.Options{Logger: slog.New(slog.DiscardHandler)})
-	err := engine.Apply(postgres.Config{
+	engine, err := postgres.New(postgres.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = engine.Apply(postgres.Config{
 		Name: "main", Endpoints: []postgres.Endpoint{{Host: db.Host, Port: db.Port}}, PoolMode: mode,
 		Users:                 map[string]postgres.Passwords{"app": {password}},
 		MaxPreparedStatements: 200,

@@ -31,16 +31,15 @@ var (
 		wire.Fatal(wire.CodeConnectionFailure, "the server closed the connection unexpectedly"))
 )
 
-// acquire lends cl a server connection that is alive. All calls for one statement share a deadline, which the first sets.
-func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], error) {
+// acquire lends a login a server connection that is alive.
+func (en *entry) acquire() (pool.Lease[*conn], error) {
+	e := en.engine
+	deadline := time.Now().Add(e.settings.Load().Limits.AcquireTimeout)
 	for {
-		lease, ok := e.servers.TryAcquire(cl.key, pool.Prefer(cl.machine.Tag()))
+		lease, ok := e.servers.TryAcquire(en.key)
 		if !ok {
-			if deadline.IsZero() {
-				*deadline = time.Now().Add(e.settings.Load().Limits.AcquireTimeout)
-			}
 			var err error
-			if lease, err = e.wait(cl, *deadline); err != nil {
+			if lease, err = en.wait(deadline); err != nil {
 				return lease, err
 			}
 		}
@@ -52,24 +51,25 @@ func (e *Engine) acquire(cl *client, deadline *time.Time) (pool.Lease[*conn], er
 }
 
 // wait waits for a server connection, as long as the client is there.
-func (e *Engine) wait(cl *client, deadline time.Time) (pool.Lease[*conn], error) {
+func (en *entry) wait(deadline time.Time) (pool.Lease[*conn], error) {
+	e := en.engine
 	ctx, end := context.WithCancelCause(e.ctx)
 	defer end(nil)
-	defer e.hold.endAt(cl.key.database, deadline, e.settings.Load().Limits.AcquireTimeout, func() { end(errWaitedLong) })()
-	cl.mu.Lock()
-	if cl.closing {
+	defer e.hold.endAt(en.key.database, deadline, e.settings.Load().Limits.AcquireTimeout, func() { end(errWaitedLong) })()
+	en.mu.Lock()
+	if en.aborted {
 		end(errClosing)
 	}
-	cl.wait, cl.waiting = end, time.Now()
-	cl.mu.Unlock()
-	unwatch := cl.watch(end)
-	lease, err := e.servers.Acquire(ctx, cl.key, pool.Prefer(cl.machine.Tag()))
+	en.waits = end
+	en.mu.Unlock()
+	began := time.Now()
+	unwatch := en.watch(end)
+	lease, err := e.servers.Acquire(ctx, en.key)
 	unwatch()
-	cl.mu.Lock()
-	waited := time.Since(cl.waiting)
-	cl.wait, cl.waiting = nil, time.Time{}
-	cl.mu.Unlock()
-	cl.traffic.sawWait(waited, err == nil)
+	e.traffic.of(en.key.pair()).sawWait(time.Since(began), err == nil)
+	en.mu.Lock()
+	en.waits = nil
+	en.mu.Unlock()
 	if errors.Is(err, errWaitedLong) {
 		e.counters.acquireTimeouts.Add(1)
 	}

@@ -29,45 +29,60 @@ func (e *Engine) cancelFor(key login.CancelKey) {
 		return
 	}
 	e.counters.cancels.Add(1)
-	cl.mu.Lock()
-	if cl.wait != nil {
-		cl.wait(errCanceled)
-		cl.mu.Unlock()
+	done := make(chan struct{})
+	if en := cl.entry.Load(); en != nil {
+		en.canceled()
 		return
 	}
-	done := cl.cancelStatement()
-	cl.mu.Unlock()
+	cl.lane.Post(func() { cl.canceled(func() { close(done) }) })
 	select {
 	case <-done:
 	case <-e.ctx.Done():
 	}
 }
 
+// canceled ends the console's statements at hand.
+func (en *entry) canceled() {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.waits != nil {
+		en.waits(errCanceled)
+	}
+}
+
+// canceled carries out a cancel request, and then calls done.
+func (cl *client) canceled(done func()) {
+	if cl.waiter != nil && cl.waiter.leave() {
+		cl.refuse(errCanceled)
+		done()
+		return
+	}
+	cl.cancelStatement(done)
+}
+
 // cancelStatement has the server cancel what it runs for the client, if anything. The request never reaches the next
-// transaction of the server connection, which is not lent again before done is closed. mu is locked.
-func (cl *client) cancelStatement() (done <-chan struct{}) {
-	sent := make(chan struct{})
+// transaction of the server connection, which is not lent again before done is called.
+func (cl *client) cancelStatement(done func()) {
 	c := cl.conn
 	if c == nil || !cl.machine.Busy() {
-		close(sent)
-		return sent
+		done()
+		return
 	}
 	c.hold()
 	cl.engine.background(func() {
-		defer close(sent)
-		defer c.free()
+		defer done()
 		if !c.sendCancel() {
 			c.retired.Store(true) // the request may come any time: nobody else must be there
 		}
+		c.post(c.free)
 	})
-	return sent
 }
 
 // abort cancels what the server runs for a client that is gone, and closes the connection.
 func (c *conn) abort() {
 	c.engine.background(func() {
 		c.sendCancel()
-		c.end(session.Discard)
+		c.post(func() { c.endLease(session.Discard) })
 	})
 }
 
@@ -98,10 +113,10 @@ func (c *conn) requestCancel(ctx context.Context) (sent bool, err error) {
 		return false, errors.New("the server gave no cancel key")
 	}
 	request := cancelRequest{pid: c.cancel.PID, secret: c.cancel.Secret}
-	if c.tls {
+	if c.encrypted {
 		request.tls = serverTLS(c.serverTLS, c.at.Host)
 	}
-	return request.send(ctx, c.peer())
+	return request.send(ctx, c.peer)
 }
 
 // cancelRequest is a cancel request on its way.

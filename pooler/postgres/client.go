@@ -1,292 +1,300 @@
 package postgres
 
 import (
-	"context"
-	"errors"
-	"net"
-	"sync"
+	"bytes"
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
-// linger is how long a client that was told to go may take to do so, and its last message to be taken.
-const linger = time.Second
+const (
+	linger    = time.Second // how long a client that was told to go may take to do so, and its last message to be taken
+	mostSaved = 16 << 10    // bytes that are taken from a client that waits
+	keptSaved = 256         // bytes of room that a client keeps for its next wait
+)
 
-// client is one client. Its goroutine reads from it and writes to the server connection that it has lent; that connection's
-// goroutine writes to it.
+// goodbye is what a client sends that leaves in peace.
+var goodbye = wire.AppendTerminate(nil)
+
+// client is one client. Once it has logged in everything below entry belongs to its lane.
 type client struct {
-	engine *Engine
-	net    net.Conn
-	in     input
-	key    key
-	cancel login.CancelKey
-	forget func() // lets go of what was looked up for it; nil: nothing was
+	engine  *Engine
+	lane    *lane
+	key     key
+	cancel  login.CancelKey
+	forget  func()                // lets go of what was looked up for it; nil: nothing was
+	drained atomic.Bool           // it is let go when its transaction ends
+	entry   atomic.Pointer[entry] // its login, or all of it at the console; nil: done
 
-	id      uint64 // in the order of coming
-	came    time.Time
-	asked   login.Startup    // from the login on
-	traffic *traffic         // from the login on
-	console *console.Session // the client is at the console; otherwise nil
+	id         uint64 // in the order of coming
+	came       time.Time
+	user       string           // that it logged in as
+	database   string           // that it asked for
+	traffic    *traffic         // from the login on
+	replicates bool             // it has a walsender
+	console    *console.Session // the client is at the console; otherwise nil
 
-	out sync.Mutex // the right to write to the client; taken before mu
-
-	mu          sync.Mutex // guards what is below, never held across I/O
-	machine     session.Session
-	established bool                    // logged in
-	conn        *conn                   // lent; nil: none
-	wait        context.CancelCauseFunc // ends the wait for a server connection; nil: none
-	waiting     time.Time               // since when it waits; zero: it does not
-	closing     bool                    // it was told to go
-	pinned      time.Time               // since when; zero: it is not
-	watched     stopwatch
-	vigil       vigil
-	replicates  bool // it has a walsender
-
-	batch    []byte        // what steps have told to send to the server, to go out at once
-	progress chan struct{} // has a token when the machine, which waits, may get on
-	drained  atomic.Bool   // it is let go when its transaction ends
-	parted   atomic.Bool   // it is gone: what its server still says is for nobody
+	stream
+	machine  session.Session
+	saved    []byte    // has come and was not used yet
+	conn     *conn     // lent; nil: none
+	waiter   *waiter   // for one; nil: does not wait
+	deadline time.Time // of the wait for the statement at hand; zero: it has not waited yet
+	vigil    vigil
+	moving   bool      // its server connection is on its way to its lane
+	started  bool      // has been given to its lane
+	closing  bool      // it was told to go
+	pinned   time.Time // since when; zero: it is not
+	watched  stopwatch
+	parted   bool // it is gone: what its server still says is for nobody
+	ended    bool // nothing more will come
+	closed   bool // it is forgotten
 }
 
-var errTerminated = errors.New("the client has said goodbye")
-
-// run serves a client that has logged in until it leaves.
-func (cl *client) run() {
-	if cl.console != nil {
-		cl.command()
+// start begins to serve a client that has logged in.
+func (cl *client) start(fd int, rest []byte) {
+	cl.stream.lane, cl.started = cl.lane, true
+	cl.saved = rest
+	if err := cl.socket.Open(cl.lane.Loop, fd, cl); err != nil {
+		cl.engine.log.Warn("cannot watch a client", "error", err)
+		cl.close()
 		return
 	}
-	err := cl.talk()
-	cl.leave(errors.Is(err, errTerminated))
-	cl.in.drop()
+	cl.resume()
+	cl.letGo()
 }
 
-func (cl *client) talk() error {
-	for {
-		want, err := cl.take()
-		if err != nil {
-			return err
-		}
-		cl.letGo()
-		if err := cl.in.read(cl.net, want); err != nil {
-			return err
-		}
-	}
-}
-
-// take passes on what has been read. It returns how many bytes it needs to go on.
-func (cl *client) take() (want int, err error) {
-	for {
-		in := cl.in.bytes()
-		cl.mu.Lock()
-		if cl.closing {
-			cl.mu.Unlock()
-			cl.in.use(len(in))
-			return 0, nil
-		}
-		st := cl.machine.FromClient(in)
-		c := cl.conn
-		want = cl.machine.Want()
-		cl.count()
-		cl.mu.Unlock()
-		if err := cl.carry(c, in, st); err != nil {
-			return 0, err
-		}
-		cl.in.use(st.Used)
-		switch st.Do {
-		case session.Read:
-			return want, nil
-		case session.Acquire:
-			cl.acquire()
-		case session.Answer:
-			err = cl.answer()
-		case session.Wait:
-			err = cl.await()
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-}
-
-// carry does what a step of FromClient says. What goes to the server is gathered as long as more may come.
-func (cl *client) carry(c *conn, in []byte, st session.Step) error {
-	more := st.Do == session.Continue && (st.Used < len(in) || len(st.Inject) > 0)
-	switch {
-	case st.Forward == 0 && len(st.Inject) == 0:
-	case !more && len(cl.batch) == 0 && len(st.Inject) == 0:
-		cl.send(c, in[:st.Forward])
-	default:
-		cl.gather(c, in[:st.Forward])
-		cl.gather(c, st.Inject)
-	}
-	cl.traffic.received.Add(uint64(st.Forward))
-	if !more && len(cl.batch) > 0 {
-		cl.sendBatch(c)
-	}
-	switch {
-	case st.Do == session.Close && len(st.Reply) == 0:
-		return errTerminated
-	case st.Do == session.Close:
-		cl.hangUp(st.Reply, nil)
-	case len(st.Reply) > 0:
-		cl.out.Lock()
-		defer cl.out.Unlock()
-		return cl.write(st.Reply)
-	}
-	return nil
-}
-
-// gather adds to the batch, which is sent when it gets large.
-func (cl *client) gather(c *conn, b []byte) {
-	if len(cl.batch)+len(b) > largeInput {
-		cl.sendBatch(c)
-		if len(b) > largeInput {
-			cl.send(c, b)
+// Ready is called by the loop.
+func (cl *client) Ready(ready loop.Interest) {
+	if ready&loop.Write != 0 {
+		if !cl.flush() {
+			cl.vanish()
 			return
 		}
-	}
-	if cl.batch == nil {
-		cl.batch = largeInputs.Get().(*[largeInput]byte)[:0]
-	}
-	cl.batch = append(cl.batch, b...)
-}
-
-// sendBatch sends what was gathered, and gives the memory up.
-func (cl *client) sendBatch(c *conn) {
-	if len(cl.batch) > 0 {
-		cl.send(c, cl.batch)
-	}
-	if cl.batch != nil {
-		largeInputs.Put((*[largeInput]byte)(cl.batch[:largeInput]))
-		cl.batch = nil
-	}
-}
-
-// send writes to the server. If it fails the connection's reader sees to the rest: it reads on until the server has ended the
-// connection, whose place is not free before.
-func (cl *client) send(c *conn, b []byte) {
-	if _, err := c.net.Write(b); err != nil {
-		c.broken.Store(true)
-		closeWrite(c.net)
-	}
-	cl.mu.Lock()
-	do := cl.machine.Sent()
-	ended := cl.detached(do)
-	cl.mu.Unlock()
-	if ended != nil {
-		ended.end(do)
-	}
-}
-
-// answer gives the client the replies that were made up for it, in their place among the server's.
-func (cl *client) answer() error {
-	cl.out.Lock()
-	defer cl.out.Unlock()
-	cl.mu.Lock()
-	made := cl.machine.Answer()
-	cl.mu.Unlock()
-	return cl.write(made)
-}
-
-// await waits until the server has answered what the machine waits for.
-func (cl *client) await() error {
-	ctx, end := context.WithCancelCause(context.Background())
-	defer end(nil)
-	defer cl.watch(end)()
-	select {
-	case <-cl.progress:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// wake lets the client's goroutine look again at what its machine waits for; mu is locked.
-func (cl *client) wake() {
-	if cl.machine.Waiting() || cl.closing {
-		select {
-		case cl.progress <- struct{}{}:
-		default:
+		if !cl.full() {
+			cl.taken()
 		}
 	}
+	if ready&loop.Read != 0 && !cl.socket.Closed() {
+		cl.receive()
+	}
 }
 
-// write writes to the client; out is locked.
-func (cl *client) write(b []byte) error {
-	if cl.parted.Load() {
-		return nil
+// taken goes on with what waited until the client had taken what it was sent.
+func (cl *client) taken() {
+	if cl.conn != nil {
+		cl.conn.arm()
 	}
-	n, err := cl.net.Write(b)
-	cl.traffic.sent.Add(uint64(n))
-	return err
+	cl.resume()
 }
 
-// deliver takes what c, which this client has lent, has sent. mine is false if it has not.
-func (cl *client) deliver(c *conn, in []byte) (used int, ok, mine bool) {
-	cl.out.Lock()
-	cl.mu.Lock()
-	if cl.conn != c {
-		cl.mu.Unlock()
-		cl.out.Unlock()
-		return 0, false, false
+// receive reads once.
+func (cl *client) receive() {
+	buf, have := cl.lane.in, 0
+	switch held := cl.waits(); {
+	case cl.closing:
+	case held && len(cl.saved) >= mostSaved:
+		cl.arm()
+		return
+	case held:
+		buf = buf[:mostSaved-len(cl.saved)]
+	default:
+		have = copy(buf, cl.saved)
 	}
+	n, err := cl.read(buf[have:])
+	switch {
+	case gone(err) && cl.waits() && !cl.closing && bytes.HasSuffix(cl.saved, goodbye):
+		cl.ended = true // it waits for what it has asked for
+		cl.arm()
+	case gone(err):
+		cl.vanish()
+	case n == 0 || cl.closing:
+		cl.arm()
+	case cl.waits():
+		cl.saved = append(cl.saved, buf[:n]...)
+		cl.arm()
+	default:
+		cl.take(buf[:have+n])
+	}
+}
+
+// held says that what the client has sent has to wait.
+func (cl *client) held() bool {
+	return cl.waiter != nil || cl.moving || cl.full() || cl.conn != nil && cl.conn.full()
+}
+
+// waits is held, and that the machine waits for the server.
+func (cl *client) waits() bool { return cl.held() || cl.machine.Waiting() }
+
+// save keeps what has come for later.
+func (cl *client) save(in []byte) {
+	if len(in) == 0 && cap(cl.saved) > keptSaved {
+		cl.saved = nil
+		return
+	}
+	cl.saved = append(cl.saved[:0], in...)
+}
+
+// resume goes on with what was saved, if nothing is in its way.
+func (cl *client) resume() {
+	if cl.closing || cl.held() {
+		cl.arm()
+		return
+	}
+	cl.take(cl.lane.in[:copy(cl.lane.in, cl.saved)])
+}
+
+// arm watches for what the client can make use of. One that waits is read for as long as there is room, so that its going
+// away is noticed.
+func (cl *client) arm() {
+	if cl.socket.Closed() {
+		return
+	}
+	listens := (cl.waiter != nil || cl.moving || cl.machine.Waiting()) && !cl.full() && len(cl.saved) < mostSaved && !cl.ended
+	cl.watch(cl.closing || !cl.waits() || listens)
+}
+
+// take passes on what has come.
+func (cl *client) take(in []byte) {
+	cl.lane.out = cl.lane.out[:0] // what was for somebody who went away goes nowhere
+	for on := true; on; {
+		st := cl.machine.FromClient(in)
+		cl.count()
+		if !cl.carry(in, st) {
+			return
+		}
+		in = in[st.Used:]
+		switch st.Do {
+		case session.Read, session.Wait:
+			on = false
+		case session.Acquire:
+			on = cl.acquire()
+		case session.Answer:
+			if on = cl.tell(cl.machine.Answer()); !on {
+				cl.vanish()
+				return
+			}
+		}
+		on = on && !cl.held()
+	}
+	if out := cl.lane.out; len(out) > 0 { // it was to be more, but something is in the way
+		cl.lane.out = out[:0]
+		cl.forward(out)
+	}
+	cl.save(in)
+	cl.arm()
+	cl.letGo()
+}
+
+// carry does what a step of FromClient says. What goes to the server is gathered as long as more may come. It reports false if
+// the client leaves.
+func (cl *client) carry(in []byte, st session.Step) bool {
+	out := &cl.lane.out
+	more := st.Do == session.Continue && (st.Used < len(in) || len(st.Inject) > 0) && len(*out) < laneBuffer
+	switch {
+	case !more && len(*out) == 0 && len(st.Inject) == 0:
+		cl.forward(in[:st.Forward])
+	default:
+		if *out = append(append(*out, in[:st.Forward]...), st.Inject...); !more {
+			cl.forward(*out)
+			*out = (*out)[:0]
+		}
+	}
+	cl.traffic.received.Add(uint64(st.Forward))
+	switch {
+	case st.Do == session.Close && len(st.Reply) == 0:
+		cl.leave(true)
+		cl.close()
+		return false
+	case st.Do == session.Close:
+		cl.hangUp(st.Reply)
+		return false
+	case len(st.Reply) > 0 && !cl.tell(st.Reply):
+		cl.vanish()
+		return false
+	}
+	return true
+}
+
+// forward sends to the server. If it is gone, reading from it will tell: its place is not free before it has ended the
+// connection.
+func (cl *client) forward(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	c := cl.conn
+	if !c.write(b) {
+		c.broken.Store(true)
+		c.end()
+	}
+	if c.full() {
+		c.arm()
+		return // it is told that all was sent when it was
+	}
+	cl.finish(cl.machine.Sent())
+}
+
+// tell writes to the client. It reports false if the client is gone.
+func (cl *client) tell(b []byte) bool {
+	if len(b) == 0 || cl.parted {
+		return true
+	}
+	if !cl.write(b) {
+		return false
+	}
+	cl.traffic.sent.Add(uint64(len(b)))
+	return true
+}
+
+// deliver takes what the server has sent. What goes to the client is gathered as long as more comes.
+func (cl *client) deliver(in []byte) (used int, ok bool) {
 	cl.machine.Delivering()
-	ok = true
+	out, lost := &cl.lane.out, false
+	*out, ok = (*out)[:0], true
 	for more := true; more; {
 		st := cl.machine.FromServer(in[used:])
-		cl.mu.Unlock()
 		forward := in[used : used+st.Forward]
 		used += st.Used
 		ok = st.Do != session.Break
 		more = ok && st.Do != session.Read && used < len(in)
-		cl.pass(c, forward, st.Inject, more)
-		cl.mu.Lock()
+		switch {
+		case lost:
+		case !more && len(*out) == 0 && len(st.Inject) == 0:
+			lost = !cl.tell(forward)
+		default:
+			if *out = append(append(*out, forward...), st.Inject...); !more || len(*out) >= laneBuffer {
+				lost = !cl.tell(*out)
+				*out = (*out)[:0]
+			}
+		}
 	}
-	do := cl.machine.Delivered()
-	ended := cl.detached(do)
+	c, do := cl.conn, cl.machine.Delivered()
 	farewell := cl.machine.Farewell()
 	cl.count()
-	cl.wake()
-	cl.mu.Unlock()
-	cl.out.Unlock()
-	if ended != nil {
-		ended.end(do)
-	}
+	cl.finish(do)
 	if farewell != nil {
-		cl.hangUp(farewell, nil)
+		cl.hangUp(farewell)
 	}
-	cl.letGo()
-	return used, ok, true
+	switch {
+	case cl.closed: // it has said goodbye
+	case lost:
+		cl.vanish()
+	case cl.full():
+		cl.arm()
+		c.arm()
+	default:
+		cl.letGo()
+	}
+	return used, ok
 }
 
-// pass writes to the client, unless more comes soon and there is room to keep it. If the client is gone, its goroutine finds
-// out and sees to the rest.
-func (cl *client) pass(c *conn, forward, inject []byte, more bool) {
-	if len(inject) == 0 && len(c.batch) == 0 {
-		if len(forward) > 0 && cl.write(forward) != nil {
-			cl.net.Close()
-		}
-		return
-	}
-	c.batch = append(append(c.batch, forward...), inject...)
-	if more && len(c.batch) < serverBuffer {
-		return
-	}
-	if cl.write(c.batch) != nil {
-		cl.net.Close()
-	}
-	if c.batch = c.batch[:0]; cap(c.batch) > serverBuffer {
-		c.batch = nil
-	}
-}
-
-// count adds what the machine has counted to the sums; mu is locked.
+// count adds what the machine has counted to the sums.
 func (cl *client) count() {
 	cl.traffic.count(cl.machine.Take())
 	cl.watched.see(cl.traffic, cl.machine.Phase())
@@ -301,136 +309,187 @@ func (cl *client) count() {
 	}
 }
 
-// unpin takes the client out of the count of those that are pinned; mu is locked.
+// unpin takes the client out of the count of those that are pinned.
 func (cl *client) unpin() {
 	cl.pinned = time.Time{}
 	cl.engine.counters.pinned.Add(-1)
 }
 
-// detached takes the server connection away from the client if do ends its lease; mu is locked.
+// detached takes the server connection away from the client if do ends its lease.
 func (cl *client) detached(do session.Action) *conn {
 	switch do {
 	case session.Release, session.Reset, session.Discard:
 		c := cl.conn
-		cl.conn = nil
-		c.client.CompareAndSwap(cl, nil)
+		cl.conn, c.client = nil, nil
 		return c
 	}
 	return nil
 }
 
+// finish ends the lease if do says so.
+func (cl *client) finish(do session.Action) {
+	if c := cl.detached(do); c != nil {
+		c.endLease(do)
+	}
+}
+
 // leave ends what the client has on the server.
 func (cl *client) leave(polite bool) {
-	cl.mu.Lock()
 	cl.closing = true
+	if cl.waiter != nil {
+		cl.waiter.leave()
+	}
 	if !cl.pinned.IsZero() {
 		cl.unpin()
 	}
-	if !polite && cl.part() {
-		cl.mu.Unlock()
+	if c := cl.conn; !polite && cl.part() {
+		c.arm() // what the client has not taken is of no matter any more
 		return
 	}
 	busy := cl.machine.Busy()
 	do := cl.machine.Leave(polite)
 	c := cl.detached(do)
-	cl.mu.Unlock()
 	switch {
 	case c == nil:
+		if cl.conn != nil {
+			cl.conn.arm() // what the client has not taken is of no matter any more
+		}
 	case do == session.Discard && busy && !c.broken.Load():
 		c.abort()
 	default:
-		c.end(do)
+		c.endLease(do)
 	}
+}
+
+// vanish is for a client that is gone without a goodbye.
+func (cl *client) vanish() {
+	if !cl.closing {
+		cl.fail()
+		cl.leave(false)
+	}
+	cl.close()
+}
+
+// close forgets the client.
+func (cl *client) close() {
+	if cl.closed || !cl.started {
+		return
+	}
+	cl.closed = true
+	if !cl.closing {
+		cl.leave(false)
+	}
+	cl.fail()
+	cl.socket.Close()
+	cl.saved, cl.tls = nil, nil
+	cl.engine.gone(cl)
+}
+
+// idle says that nothing of the client is under way.
+func (cl *client) idle() bool {
+	return cl.started && cl.waiter == nil && !cl.moving && cl.machine.Idle()
 }
 
 // letGo tells the client to go, if it is to and nothing of it is under way.
 func (cl *client) letGo() {
-	if cl.drained.Load() {
-		cl.hangUp(shutdownMessage, cl.idle)
+	if cl.drained.Load() && cl.idle() {
+		cl.hangUp(shutdownMessage)
 	}
 }
 
-// idle says that nothing of the client is under way; mu is locked.
-func (cl *client) idle() bool { return cl.established && cl.wait == nil && cl.machine.Idle() }
-
-// serverLost tells the client that its server connection is gone. A client that has left while the server was to finish
-// what it had asked for gives it up.
+// serverLost tells the client that its server connection is gone.
 func (cl *client) serverLost() {
 	cl.engine.counters.serversLost.Add(1)
-	cl.mu.Lock()
-	told := cl.machine.ServerDied()
-	cl.mu.Unlock()
-	if told {
-		cl.hangUp(nil, nil)
-	} else {
-		cl.hangUp(serverLostMessage, nil)
+	if cl.machine.ServerDied() {
+		cl.hangUp(nil)
+		return
 	}
-	cl.abandon()
+	cl.hangUp(serverLostMessage)
 }
 
 // hangUp sends a last message and lets the client read it before the connection is closed. Nothing happens if the client is
-// going already, or if only, which is called with mu locked, says no; nil says yes. In the middle of a message of the server
-// nothing is sent: it would be taken for data. The client's goroutine ends soon after.
-func (cl *client) hangUp(message []byte, only func() bool) {
-	cl.mu.Lock()
-	if cl.closing || only != nil && !only() {
-		cl.mu.Unlock()
+// going already. In the middle of a message of the server nothing is sent: it would be taken for data.
+func (cl *client) hangUp(message []byte) {
+	if cl.closing || !cl.started {
 		return
 	}
-	cl.closing = true
-	if cl.wait != nil {
-		cl.wait(errClosing)
-	}
-	cl.wake()
 	if cl.machine.Torn() {
 		message = nil
 	}
-	cl.mu.Unlock()
 	cl.leave(false)
-
-	cl.net.SetWriteDeadline(time.Now().Add(linger)) // for who is writing now, too
-	cl.out.Lock()
 	if len(message) > 0 {
-		_, _ = cl.net.Write(message) // who is gone need not be told
+		cl.write(message) // who is gone need not be told
 	}
-	closeWrite(cl.net)
-	cl.out.Unlock()
-	cl.net.SetReadDeadline(time.Now().Add(linger))
+	cl.end()
+	cl.arm()
+	cl.lane.after(linger, cl.close)
 }
 
-// acquire answers the machine's Acquire: with a server connection, or with the reason why there is none.
-func (cl *client) acquire() {
-	deadline := time.Time{}
+// acquire answers the machine's Acquire: with a server connection, or with the reason why there is none. It reports false if
+// the answer is still to come.
+func (cl *client) acquire() bool {
 	for {
-		lease, err := cl.engine.acquire(cl, &deadline)
-		if err != nil {
-			cl.mu.Lock()
-			cl.machine.Refuse(cl.engine.refusal(cl.key, err))
-			cl.mu.Unlock()
-			return
+		lease, ok := cl.engine.servers.TryAcquire(cl.key, pool.Prefer(cl.lane.mark(cl.machine.Tag())))
+		if !ok {
+			cl.wait()
+			return false
 		}
-		if cl.attach(lease) {
-			return
+		if lease.Conn().spent() {
+			lease.Discard(nil)
+			continue
 		}
-		lease.Discard(nil)
+		return cl.attach(lease)
 	}
 }
 
-// attach reports false if the connection has died.
+// wait waits for a server connection. All waits for one statement share a deadline.
+func (cl *client) wait() {
+	if cl.deadline.IsZero() {
+		cl.deadline = cl.lane.Now().Add(cl.engine.settings.Load().Limits.AcquireTimeout)
+	}
+	cl.lane.wait(cl, cl.deadline)
+}
+
+// served takes what the pool answers to who has waited.
+func (cl *client) served(lease pool.Lease[*conn], err error) {
+	switch {
+	case cl.closing && err == nil:
+		lease.Conn().spare(lease, func() {})
+	case cl.closing:
+	case err != nil:
+		cl.refuse(err)
+	case lease.Conn().spent():
+		lease.Discard(nil)
+		cl.wait()
+	case cl.attach(lease):
+		cl.resume()
+	}
+}
+
+// refuse tells the client why it gets no server connection. Its session goes on.
+func (cl *client) refuse(err error) {
+	cl.deadline = time.Time{}
+	cl.machine.Refuse(cl.engine.refusal(cl.key, err))
+	cl.resume()
+}
+
+// attach gives the client a server connection. It reports false if that has to come from another lane first.
 func (cl *client) attach(lease pool.Lease[*conn]) bool {
 	c := lease.Conn()
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	if cl.closing {
-		lease.Release()
-		return true
-	}
-	c.take(lease, cl)
-	if c.broken.Load() && c.client.CompareAndSwap(cl, nil) {
+	if c.lane.Load() != cl.lane {
+		cl.moving = true
+		c.move(cl.lane, func() { cl.arrived(lease) })
 		return false
 	}
-	cl.conn = c
+	cl.deadline = time.Time{}
 	cl.traffic.assigned.Add(1)
+	c.lease, c.client, cl.conn = lease, cl, c
 	cl.machine.Attach(c.machine)
 	return true
+}
+
+// arrived takes a server connection that was on another lane.
+func (cl *client) arrived(lease pool.Lease[*conn]) {
+	cl.moving = false
+	cl.served(lease, nil)
 }

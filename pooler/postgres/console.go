@@ -9,7 +9,6 @@ import (
 
 	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
-	"github.com/weir-dev/weir/pooler/postgres/session"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
@@ -49,54 +48,67 @@ func (en *entry) enterConsole(out []byte) ([]byte, login.Action) {
 		return en.login.Fail(wire.Fatal(wire.CodeTooManyConnections, textTooMany), out)
 	}
 	en.mu.Lock()
-	en.asked, en.console = startup, en.engine.console.Session(role)
-	en.machine = session.New(session.Transaction, en.engine.statements, nil) // never used: idle for who looks at all clients
-	en.established = true
+	en.user, en.database, en.console = startup.User, startup.Database, en.engine.console.Session(role)
+	en.inside = true
 	en.mu.Unlock()
 	en.engine.clients.name(en.client, wire.MinCancelKey)
 	en.net.SetWriteDeadline(time.Now().Add(en.settings.Timeouts.Login))
 	return en.login.Welcome(console.Welcome, en.cancel, out)
 }
 
-// command serves a client at the console until it leaves.
-func (cl *client) command() {
-	defer cl.engine.console.Leave()
-	defer cl.in.drop()
+// command serves a client at the console until it leaves. It needs no speed, and may block.
+func (en *entry) command() {
+	defer en.engine.console.Leave()
+	defer en.in.drop()
+	en.net.SetDeadline(time.Time{})
 	for {
-		in := bytes.Clone(cl.in.bytes()) // who watches the client moves what is there
-		ctx, done := cl.commanding()
-		used, out := cl.console.Receive(ctx, in, nil)
+		in := bytes.Clone(en.in.bytes()) // who watches the client moves what is there
+		ctx, done := en.commanding()
+		used, out := en.console.Receive(ctx, in, nil)
 		done()
-		cl.in.use(used)
-		cl.out.Lock()
-		_, err := cl.net.Write(out)
-		cl.out.Unlock()
-		if err != nil || cl.console.Done {
-			break
+		en.in.use(used)
+		_, err := en.net.Write(out)
+		switch {
+		case err != nil || en.console.Done:
+			return
+		case en.drained.Load():
+			en.goodbye(shutdownMessage)
+			return
 		}
-		cl.letGo()
-		if cl.in.read(cl.net, max(cl.console.Want(), len(cl.in.bytes())+1)) != nil {
-			break
+		if en.in.read(en.net, max(en.console.Want(), len(en.in.bytes())+1)) != nil && !en.drained.Load() {
+			return
 		}
 	}
-	cl.leave(true)
+}
+
+// dismiss has a client at the console go after the statements at hand; mu is locked.
+func (en *entry) dismiss() {
+	en.drained.Store(true)
+	en.net.SetReadDeadline(time.Unix(1, 0))
+}
+
+// goodbye is the last message.
+func (en *entry) goodbye(message []byte) {
+	en.net.SetDeadline(time.Now().Add(linger))
+	_, _ = en.net.Write(message) // who is gone need not be told
+	en.lastWord()
 }
 
 // commanding is the context of the statements at hand: it ends when the client cancels, is told to go, or is gone.
-func (cl *client) commanding() (_ context.Context, done func()) {
-	ctx, end := context.WithCancelCause(cl.engine.ctx)
-	cl.mu.Lock()
-	if cl.closing {
+func (en *entry) commanding() (_ context.Context, done func()) {
+	ctx, end := context.WithCancelCause(en.engine.ctx)
+	en.mu.Lock()
+	if en.aborted {
 		end(errClosing)
 	}
-	cl.wait = end
-	cl.mu.Unlock()
-	unwatch := cl.watch(end)
+	en.waits = end
+	en.mu.Unlock()
+	unwatch := en.watch(end)
 	return ctx, func() {
 		unwatch()
-		cl.mu.Lock()
-		cl.wait = nil
-		cl.mu.Unlock()
+		en.mu.Lock()
+		en.waits = nil
+		en.mu.Unlock()
 		end(nil)
 	}
 }
@@ -171,7 +183,7 @@ func (s source) Kill(name string) error {
 func (s source) KillClient(id uint64) error {
 	for _, cl := range s.clients.list() {
 		if cl.id == id {
-			go cl.shut(shutdownMessage)
+			cl.shut(shutdownMessage)
 			return nil
 		}
 	}

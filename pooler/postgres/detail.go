@@ -39,15 +39,14 @@ func (e *Engine) Detail() Detail {
 	for _, t := range all {
 		d.Pairs = append(d.Pairs, t.load())
 	}
-	for _, cl := range e.clients.list() {
-		cl.mu.Lock()
-		reason, since := cl.machine.Pinned(), cl.pinned
-		cl.mu.Unlock()
-		if !since.IsZero() {
-			pins := d.Pins[reason]
-			d.Pins[reason] = Pins{Clients: pins.Clients + 1, Oldest: max(pins.Oldest, time.Since(since))}
+	e.survey(func(cl *client) {
+		if cl.pinned.IsZero() {
+			return
 		}
-	}
+		reason := cl.machine.Pinned()
+		pins := d.Pins[reason]
+		d.Pins[reason] = Pins{Clients: pins.Clients + 1, Oldest: max(pins.Oldest, time.Since(cl.pinned))}
+	})
 	return d
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
@@ -94,6 +95,7 @@ func (q *quirks) learn(err error) bool {
 
 // logIn logs in at one endpoint. It tries the passwords in turn; most often there is one.
 func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint) (*conn, error) {
+	defer loop.Work()()
 	known := e.passwords(s, k)
 	passwords := known.list()
 	if len(passwords) == 0 {
@@ -141,16 +143,26 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 		return nil, err
 	}
 	c := &conn{
-		engine: e, id: e.opened.Add(1), opened: time.Now(), key: k, net: l.conn, in: inlet{net: l.conn}, at: at, tls: l.encrypted(), serverTLS: s.ServerTLS,
+		engine: e, id: e.opened.Add(1), opened: time.Now(), key: k, at: at, peer: at, encrypted: l.encrypted(), serverTLS: s.ServerTLS,
 		cancel: l.machine.CancelKey(), params: l.machine.Params(), ended: make(chan struct{}),
 	}
 	c.machine = session.NewServer(e.statements, c.params)
-	if k.lookup {
-		return c, nil // who asks reads
+	if tcp, ok := l.plain.RemoteAddr().(*net.TCPAddr); ok { // of the addresses that a name has
+		c.peer = Endpoint{Host: tcp.AddrPort().Addr().String(), Port: tcp.Port}
 	}
+	if k.lookup {
+		c.net = l.conn // who asks reads
+		return c, nil
+	}
+	fd, err := c.stream.take(l.conn)
+	if err != nil {
+		return nil, err
+	}
+	lane := e.laneFor()
+	c.lane.Store(lane)
 	e.conns.Store(c, nil)
 	e.readers.Add(1)
-	go c.read()
+	lane.Post(func() { c.open(fd) })
 	return c, nil
 }
 
@@ -169,7 +181,9 @@ func (l *serverLogin) encrypted() bool {
 }
 
 func (l *serverLogin) run(ctx context.Context) error {
+	resume := loop.Rest()
 	conn, err := connect(ctx, l.at)
+	resume()
 	if err != nil {
 		return err
 	}
@@ -206,6 +220,16 @@ func (l *serverLogin) giveUp() {
 	_, _ = io.Copy(io.Discard, l.plain) // it has had its say
 }
 
+// closeWrite tells the other side of a connection that blocks that nothing more will come.
+func closeWrite(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		_ = secure.CloseWrite()
+	}
+	if half, ok := plainOf(conn).(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
 func connect(ctx context.Context, at Endpoint) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
@@ -228,13 +252,15 @@ func (l *serverLogin) talk(ctx context.Context) error {
 		}
 		switch action {
 		case login.Read:
+			resume := loop.Rest()
 			n, err := l.conn.Read(buf[have:])
+			resume()
 			have += n
 			if n == 0 && err != nil {
 				return l.cut(err)
 			}
 		case login.StartTLS:
-			secure := tls.Client(l.conn, serverTLS(l.tls, l.at.Host))
+			secure := tls.Client(&pipe{Conn: l.conn}, serverTLS(l.tls, l.at.Host))
 			if err := secure.HandshakeContext(ctx); err != nil {
 				return &handshakeError{err}
 			}

@@ -1,27 +1,35 @@
 // Package postgres serves the clients of one PostgreSQL destination through a bounded number of server connections.
 //
-//	         client's goroutine                            reader of the server connection
-//	client ──> input ──> session.FromClient ──> server ──> session.FromServer ──> client
-//	                        │ Acquire                         │ Release, Reset, Discard
-//	                        v                                 v
-//	                     pool.Set, one pool for each key {database, user, startup parameters}
+//	                                      a lane
+//	client ──> stream ──> session.FromClient ──> stream ──> server
+//	client <── stream <── session.FromServer <── stream <── server
+//	                         │ Acquire, Release, Reset, Discard
+//	                         v
+//	                      pool.Set, one pool for each key {database, user, startup parameters}
 //
-// Thinking is done by machines without I/O: login.Client, login.Server and session.Session. The goroutines here only carry
-// bytes and may be replaced by event loops.
+// Thinking is done by machines without I/O: login.Client, login.Server and session.Session. What is here carries bytes.
 //
 // # Decisions
 //
-//   - Each server connection has a reader for its whole life. So one that dies or speaks up while idle is known to be broken
+//   - What may take long or block has a goroutine: TLS handshakes, logins, dials, cancel requests, the console. A client that
+//     has logged in, and a server connection, belong to a lane: an event loop (package loop), on which all that happens to
+//     them happens, one thing after the other. So sessions need no lock.
+//   - A client stays on its lane. A server connection that is lent to a client of another lane moves there; pools prefer one
+//     that was last used on the client's. How many lanes: half as many as processors, one at least.
+//   - Each server connection is read for its whole life. So one that dies or speaks up while idle is known to be broken
 //     before it is lent, and its place is freed.
-//   - A client's lock guards its machine and is never held across I/O. The right to write to a client is a lock of its own,
-//     which the reader takes for a batch: replies made up here and replies of the server cannot overtake each other.
-//   - Back-pressure is blocking: a reader that cannot write to its client does not read from the server, and a client whose
-//     server does not read is not read from.
+//   - What is free goes to who has waited longest within the same turn of the loop. One timer of a lane watches the patience
+//     of all who wait there.
+//   - TLS works over memory: crypto/tls is given what has come, and takes an error that is temporary for no more than that.
+//   - Back-pressure: a server connection is not read while its client does not take what it was sent, nor a client while its
+//     server does not. What one side has no room for is at most what was read at once from the other.
 //     But PostgreSQL ends a connection whose other side has taken nothing for 20 s (tcp_user_timeout in guards), as it cannot
 //     tell a slow client from a pooler that vanished: so for a client that does not read portions are taken and kept,
 //     for 12 minutes.
 //   - A place is free when the server has ended the connection or the failed login, not when it was told to.
-//   - An idle client holds a goroutine and a buffer of half a kilobyte; a large buffer only while something large passes.
+//   - A server connection is free when its last answer was handed to the client's socket or, if that is full, kept for it: a
+//     slow client does not hold what it has no use for.
+//   - An idle client holds a socket and its session: no goroutine and no buffer. Buffers are the lane's.
 //   - Two clients share a server connection if database, user and startup parameters are the same on the server, those aside
 //     that PostgreSQL reports when they change (see split): those are set when the connection is lent, and connections that
 //     have them are preferred. What the server makes of such a parameter is found out at the first login that asks for it,

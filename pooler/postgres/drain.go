@@ -37,8 +37,7 @@ func (e *Engine) tellAll(ctx context.Context) error {
 	tick := time.NewTicker(max(pace, time.Microsecond))
 	defer tick.Stop()
 	for _, cl := range clients {
-		cl.drained.Store(true)
-		cl.letGo()
+		cl.drain()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -46,4 +45,17 @@ func (e *Engine) tellAll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// drain tells the client to go when its transaction ends, or its login.
+func (cl *client) drain() {
+	cl.drained.Store(true)
+	if en := cl.entry.Load(); en != nil {
+		en.mu.Lock()
+		if en.inside {
+			en.dismiss()
+		}
+		en.mu.Unlock()
+	}
+	cl.lane.Post(cl.letGo)
 }

@@ -159,20 +159,10 @@ func (e *Engine) retireAt(match func(Endpoint) bool) {
 	}
 }
 
-// scout looks for endpoints that are preferred to those in use, until the Engine is closed.
+// scout looks for endpoints that are preferred to those in use.
 func (e *Engine) scout() {
-	defer e.running.Done()
-	tick := time.NewTicker(scoutEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.ctx.Done():
-			return
-		case <-tick.C:
-			if s := e.settings.Load(); len(s.Endpoints) > 1 {
-				e.lookForPreferred(s)
-			}
-		}
+	if s := e.settings.Load(); len(s.Endpoints) > 1 {
+		e.lookForPreferred(s)
 	}
 }
 

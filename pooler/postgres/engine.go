@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type Options struct {
 	Pod    string         // UID of this pod: other pods send it the cancel requests of its clients
 	Reload func() error   // what the console's RELOAD does; nil: it is refused
 	Quit   func(now bool) // what the console's SHUTDOWN does; nil: it is refused
+	Loops  int            // event loops that serve clients; 0: half as many as processors, but one at least
 }
 
 // Engine serves the clients of one PostgreSQL destination. Its methods may be called at any time from any goroutine.
@@ -34,8 +36,10 @@ type Engine struct {
 	servers    *pool.Set[key, *conn]
 	statements *session.Statements
 	opened     atomic.Uint64 // server connections, so far
-	conns      sync.Map      // of *conn: every server connection whose reader runs
+	conns      sync.Map      // of *conn: every server connection that has not ended
 	clients    registry
+	lanes      []*lane
+	nextLane   atomic.Uint64
 	console    *console.Console
 	opts       Options
 	traffic    traffics
@@ -63,12 +67,13 @@ type Engine struct {
 	refusalLogged atomic.Int64    // second of the last one
 	ctx           context.Context // ends with Close
 	stop          context.CancelFunc
-	running       sync.WaitGroup // sweeper, relief, cancels, cleanups, burials: everything but clients and readers
+	running       sync.WaitGroup // sweeper, relief, cancels, cleanups, burials: everything but clients and server connections
 	readers       sync.WaitGroup
 }
 
-// New returns an Engine that has no limit yet: clients wait until Apply gives it one.
-func New(opts Options) *Engine {
+// New returns an Engine that has no limit yet: clients wait until Apply gives it one. It fails if the system gives it no
+// event loop.
+func New(opts Options) (*Engine, error) {
 	e := &Engine{
 		log: opts.Logger, opts: opts, pod: opts.Pod,
 		found:      lookup.NewCache[*account](),
@@ -78,19 +83,24 @@ func New(opts Options) *Engine {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
+	if opts.Loops <= 0 {
+		opts.Loops = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if err := e.openLanes(opts.Loops); err != nil {
+		return nil, err
+	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.servers = pool.NewSet(0, e.open)
 	e.clients.init(idOf(e.pod))
 	e.traffic.init()
 	e.console = console.New(source{e})
 	e.settings.Store(&settings{})
-	e.running.Add(5)
-	go e.scout()
-	go e.findVanished()
-	go e.sweep()
-	go e.enforceTimeouts()
-	go e.relieveStalled()
-	return e
+	e.every(scoutEvery, e.scout)
+	e.every(vanishCheck, e.findVanished)
+	e.every(forgetEvery, e.sweep)
+	e.every(stallCheck, e.relieveStalled)
+	e.background(e.enforceTimeouts)
+	return e, nil
 }
 
 // Apply replaces the Config without waiting for anything: limits hold at once; users, databases and TLS for new logins;
@@ -184,21 +194,36 @@ func (e *Engine) failed(k key, err error) {
 	}
 }
 
-// sweep forgets what was not used for long, until the Engine is closed.
+// sweep forgets what was not used for long.
 func (e *Engine) sweep() {
-	defer e.running.Done()
-	tick := time.NewTicker(forgetEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.ctx.Done():
-			return
-		case <-tick.C:
-			e.servers.Forget(max(forgetAfter, e.settings.Load().Limits.IdleTimeout))
-			e.welcomes.keep(e.servers)
-			e.console.Tick(time.Now())
+	e.servers.Forget(max(forgetAfter, e.settings.Load().Limits.IdleTimeout))
+	e.welcomes.keep(e.servers)
+	e.console.Tick(time.Now())
+}
+
+// every calls f again and again, after so much time each, until the Engine is closed.
+func (e *Engine) every(interval time.Duration, f func()) {
+	e.background(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-e.ctx.Done():
+				return
+			case <-tick.C:
+				f()
+			}
 		}
-	}
+	})
+}
+
+// background runs f in a goroutine that Close waits for.
+func (e *Engine) background(f func()) {
+	e.running.Add(1)
+	go func() {
+		defer e.running.Done()
+		f()
+	}()
 }
 
 // Close closes all clients and server connections, and returns when they are closed.
@@ -211,5 +236,6 @@ func (e *Engine) Close() error {
 	err := e.servers.Close(ctx)
 	e.readers.Wait()
 	e.running.Wait()
+	e.closeLanes()
 	return err
 }

@@ -17,6 +17,9 @@ import (
 
 const patience = 10 * time.Second
 
+// loops are more than one, so that server connections move between them.
+const loops = 2
+
 // fixture is an Engine in front of a PostgreSQL.
 type fixture struct {
 	*postgres.Engine
@@ -58,7 +61,10 @@ func startDB(t testing.TB, opts pgtest.Options) *pgtest.Server {
 // serve runs an Engine with this Config on a loopback port.
 func serve(t testing.TB, db *pgtest.Server, cfg postgres.Config) *fixture {
 	t.Helper()
-	e := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil))})
+	e, err := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)), Loops: loops})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/session"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
 // What the console is told about the Engine. Nothing here is done unless it is asked for.
@@ -40,13 +41,11 @@ func (s source) State() console.State {
 	s.hold.mu.Lock()
 	state := console.State{Paused: s.hold.pauses.all || s.hold.policy != StopNone, Suspended: s.hold.pauses.suspended}
 	s.hold.mu.Unlock()
-	for _, cl := range s.Engine.clients.list() {
-		cl.mu.Lock()
-		if !cl.established {
+	s.survey(func(cl *client) {
+		if !cl.established() {
 			state.Logins++
 		}
-		cl.mu.Unlock()
-	}
+	})
 	return state
 }
 
@@ -62,9 +61,7 @@ func (s source) Databases() []console.Database {
 		}
 	}
 	clients := make(map[string]int)
-	for _, cl := range s.established() {
-		clients[cl.key.database]++
-	}
+	s.served(func(cl *client) { clients[cl.key.database]++ })
 	s.hold.mu.Lock()
 	paused, refused := maps.Clone(s.hold.pauses.databases), maps.Clone(s.hold.pauses.refused)
 	s.hold.mu.Unlock()
@@ -89,13 +86,27 @@ func (s source) Databases() []console.Database {
 	return all
 }
 
-// established are the clients that are logged in and not at the console.
-func (s source) established() []*client {
-	return slices.DeleteFunc(s.Engine.clients.list(), func(cl *client) bool {
-		cl.mu.Lock()
-		defer cl.mu.Unlock()
-		return !cl.established || cl.console != nil
+// served calls f for each client that is logged in and not at the console, on its lane.
+func (s source) served(f func(cl *client)) {
+	s.survey(func(cl *client) {
+		if cl.started && !cl.closed {
+			f(cl)
+		}
 	})
+}
+
+// established says that the login is over, on the lane.
+func (cl *client) established() bool { return cl.started || cl.atConsole() }
+
+// atConsole may be called anywhere.
+func (cl *client) atConsole() bool {
+	en := cl.entry.Load()
+	if en == nil {
+		return false
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return en.inside
 }
 
 // serverConns are the server connections that are open, in the order of opening.
@@ -125,17 +136,14 @@ func (s source) Pools() []console.Pool {
 		sum.Dialing += st.Dialing
 		sum.OldestWait = max(sum.OldestWait, st.Oldest)
 	}
-	for _, cl := range s.established() {
-		cl.mu.Lock()
-		waits := !cl.waiting.IsZero()
-		cl.mu.Unlock()
-		if sum := of(cl.key.pair()); waits {
+	s.served(func(cl *client) {
+		if sum := of(cl.key.pair()); cl.waiter != nil {
 			sum.Waiting++
 		} else {
 			sum.Clients++
 		}
-	}
-	for _, c := range s.serverConns() {
+	})
+	s.surveyConns(func(c *conn) {
 		sum := of(c.key.pair())
 		state, cancels := c.state()
 		sum.Cancels += cancels
@@ -146,7 +154,7 @@ func (s source) Pools() []console.Pool {
 		case state == stateCanceled:
 			sum.Lent, sum.Canceled = sum.Lent-1, sum.Canceled+1
 		}
-	}
+	})
 	pools := make([]console.Pool, 0, len(byPair))
 	for _, p := range byPair {
 		pools = append(pools, *p)
@@ -167,15 +175,12 @@ const (
 
 // state also tells how many cancel requests are on their way.
 func (c *conn) state() (state string, cancels int) {
-	lent := c.client.Load() != nil
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch {
-	case c.cleaned != nil:
+	case c.talk != nil:
 		return stateTested, c.cancels
 	case c.then != session.Continue:
 		return stateCanceled, c.cancels
-	case lent:
+	case c.client != nil:
 		return stateActive, c.cancels
 	}
 	return stateIdle, c.cancels
@@ -193,9 +198,7 @@ func (s source) Users() []console.User {
 		}
 		return users[name]
 	}
-	for _, cl := range s.established() {
-		of(cl.asked.User).Clients++
-	}
+	s.served(func(cl *client) { of(cl.user).Clients++ })
 	for k, p := range s.servers.All() {
 		of(k.user).Open += p.Stats().Open
 	}
@@ -238,78 +241,76 @@ func (s source) Totals() []console.Totals {
 func (s source) Clients() []console.Client {
 	names := s.names()
 	var all []console.Client
-	for _, cl := range s.Engine.clients.list() {
-		cl.mu.Lock()
-		if !cl.established {
-			cl.mu.Unlock()
-			continue
+	s.survey(func(cl *client) {
+		if cl.established() && !cl.closed {
+			all = append(all, cl.fact(names))
 		}
-		fact := console.Client{Link: console.Link{
-			ID: cl.id, User: cl.asked.User, Database: cmp.Or(names[cl.key.database], cl.asked.Database),
-			Addr: cl.net.RemoteAddr(), Local: cl.net.LocalAddr(), Since: cl.came, Asked: cl.came,
-			TLS: tlsWords(cl.net), ApplicationName: applicationName(cl), Prepared: cl.machine.Names(),
-		}}
-		if cl.console != nil {
-			fact.Database = console.Names[1]
-		}
-		if cl.watched.transaction.After(fact.Asked) {
-			fact.Asked = cl.watched.transaction
-		}
-		if !cl.waiting.IsZero() {
-			fact.Asked, fact.Wait = cl.waiting, max(1, time.Since(cl.waiting))
-		}
-		if c := cl.conn; c != nil {
-			fact.Peer = c.id
-			_, cancels := c.state()
-			fact.Canceled = cancels > 0
-		}
-		cl.mu.Unlock()
-		all = append(all, fact)
-	}
+	})
 	slices.SortFunc(all, func(a, b console.Client) int { return cmp.Compare(a.ID, b.ID) })
 	return all
+}
+
+// fact is what the console is told about the client; on its lane.
+func (cl *client) fact(names map[string]string) console.Client {
+	fact := console.Client{Link: console.Link{
+		ID: cl.id, User: cl.user, Database: cmp.Or(names[cl.key.database], cl.database), Since: cl.came, Asked: cl.came,
+		Prepared: cl.machine.Names(),
+	}}
+	if en := cl.entry.Load(); en != nil {
+		fact.Database, fact.ApplicationName = console.Names[1], applicationName(en.login.Startup().Params)
+		fact.Addr, fact.Local, fact.TLS = en.net.RemoteAddr(), en.net.LocalAddr(), tlsWords(en.net)
+		return fact
+	}
+	fact.Addr, fact.Local = cl.socket.Addresses()
+	fact.TLS = tlsWords(cl.tls)
+	fact.ApplicationName, _ = cl.machine.Application()
+	if cl.watched.transaction.After(fact.Asked) {
+		fact.Asked = cl.watched.transaction
+	}
+	if w := cl.waiter; w != nil {
+		fact.Asked, fact.Wait = w.since, max(1, time.Since(w.since))
+	}
+	if c := cl.conn; c != nil {
+		fact.Peer, fact.Canceled = c.id, c.cancels > 0
+	}
+	return fact
 }
 
 func (s source) Servers() []console.Server {
 	names := s.names()
 	var all []console.Server
-	for _, c := range s.serverConns() {
+	s.surveyConns(func(c *conn) {
 		fact := console.Server{
 			Link: console.Link{
 				ID: c.id, User: c.key.user, Database: cmp.Or(names[c.key.database], c.key.database),
-				Addr: c.net.RemoteAddr(), Local: c.net.LocalAddr(), Since: c.opened, Asked: c.opened,
-				TLS: tlsWords(c.net),
+				Since: c.opened, Asked: c.opened, TLS: tlsWords(c.tls),
+				ApplicationName: c.machine.Setting("application_name"), Prepared: c.machine.Statements(),
 			},
 			Retired: c.retired.Load(), PID: c.cancel.PID,
 		}
-		c.look(func(v *session.Server) {
-			fact.ApplicationName, fact.Prepared = v.Setting("application_name"), v.Statements()
-		})
+		fact.Addr, fact.Local = c.socket.Addresses()
 		fact.State, _ = c.state()
-		if cl := c.client.Load(); cl != nil {
-			fact.Peer = cl.id
+		if c.client != nil {
+			fact.Peer = c.client.id
 		}
 		all = append(all, fact)
-	}
+	})
+	slices.SortFunc(all, func(a, b console.Server) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 
-func tlsWords(nc net.Conn) string {
-	secure, ok := nc.(*tls.Conn)
-	if !ok {
+func tlsWords(conn net.Conn) string {
+	secure, ok := conn.(*tls.Conn)
+	if !ok || secure == nil {
 		return ""
 	}
 	state := secure.ConnectionState()
 	return strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1) + "/" + tls.CipherSuiteName(state.CipherSuite)
 }
 
-// applicationName is what the client calls itself now, or in the console, which has no settings, at its login; mu is locked.
-func applicationName(cl *client) (name string) {
-	if cl.console == nil {
-		name, _ = cl.machine.Application()
-		return name
-	}
-	for _, p := range cl.asked.Params {
+// applicationName is what a client at the console, which has no settings, has called itself at its login.
+func applicationName(params []wire.Param) (name string) {
+	for _, p := range params {
 		if strings.EqualFold(p.Name, "application_name") {
 			name = p.Value
 		}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
+	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/lookup"
@@ -40,30 +42,31 @@ func lookupPool(cfg pool.Config) pool.Config {
 
 // lookUpAccount finds a user that is not in the Config; nil: there is none.
 func (en *entry) lookUpAccount() (*account, error) {
-	e, cl, s := en.engine, en.client, en.settings
+	e, s := en.engine, en.settings
 	user := en.login.Startup().User
 	ctx, end := context.WithCancelCause(e.ctx)
 	defer end(nil)
-	cl.mu.Lock()
-	if cl.closing {
+	en.mu.Lock()
+	if en.aborted {
 		end(errClosing)
 	}
-	cl.wait = end
-	cl.mu.Unlock()
-	cl.net.SetDeadline(time.Time{})
-	unwatch := cl.watch(end)
+	en.waits = end
+	en.mu.Unlock()
+	en.net.SetDeadline(time.Time{})
+	unwatch, resume := en.watch(end), loop.Rest()
 	a, found, err := e.found.Find(ctx, user, s.Auth.Lookup.Age, func(old *account) (*account, bool, error) {
 		return e.fetch(user, old)
 	})
+	resume()
 	unwatch()
-	cl.mu.Lock()
-	cl.wait = nil
-	cl.mu.Unlock()
-	cl.net.SetDeadline(time.Now().Add(s.Timeouts.Login))
+	en.mu.Lock()
+	en.waits = nil
+	en.mu.Unlock()
+	en.net.SetDeadline(time.Now().Add(s.Timeouts.Login))
 	if err != nil || !found {
 		return nil, err
 	}
-	cl.forget = e.found.Hold(user)
+	en.forget = e.found.Hold(user)
 	return a, nil
 }
 
@@ -189,12 +192,16 @@ func (c *conn) ask(ctx context.Context, sql, user string) (*lookup.Query, error)
 	}
 }
 
-// discardRest reads what the server still says on a connection that has no reader, until it has ended it.
-func (c *conn) discardRest() {
-	defer c.engine.readers.Done()
-	defer close(c.ended)
-	_ = c.net.SetReadDeadline(time.Time{})
-	_, _ = io.Copy(io.Discard, c.net) // until close has seen to it
+// closeLookup is close for a connection that is on no lane.
+func (c *conn) closeLookup() {
+	c.net.SetDeadline(time.Now().Add(goodbyeTimeout))
+	_, _ = c.net.Write(wire.AppendTerminate(nil))
+	closeWrite(c.net)
+	_, err := io.Copy(io.Discard, c.net)
+	_ = c.net.Close()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		<-time.After(VanishSeconds*time.Second - goodbyeTimeout)
+	}
 }
 
 // passwords are what server connections of a key log in with; none: nothing is known.

@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"time"
-
-	"github.com/weir-dev/weir/pooler/postgres/session"
 )
 
 const (
@@ -17,7 +15,7 @@ const (
 )
 
 // part has the server end what it does for a client that is gone, so that its connection can be kept. It reports false if the
-// connection cannot be. mu is locked.
+// connection cannot be.
 func (cl *client) part() bool {
 	c := cl.conn
 	if c == nil || c.broken.Load() {
@@ -27,48 +25,21 @@ func (cl *client) part() bool {
 	if !ok {
 		return false
 	}
-	cl.parted.Store(true)
-	cl.engine.background(func() {
-		if len(inject) > 0 {
-			cl.send(c, inject)
-		}
-		cl.windUp(c)
-	})
+	cl.parted = true
+	cl.forward(inject)
+	cl.windUp(c, cancelAgain, cl.lane.Now().Add(partTimeout))
 	return true
 }
 
 // windUp cancels what c runs for the client until there is nothing left, or the server has had its time.
-func (cl *client) windUp(c *conn) {
-	patience := time.NewTimer(partTimeout)
-	defer patience.Stop()
-	for pause := cancelAgain; ; pause *= 2 {
-		cl.mu.Lock()
-		left := cl.conn == c
-		if left {
-			cl.cancelStatement()
-		}
-		cl.mu.Unlock()
-		if !left {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-patience.C:
-			cl.abandon()
-			return
-		case <-cl.engine.ctx.Done():
-			cl.abandon()
-			return
-		}
+func (cl *client) windUp(c *conn, pause time.Duration, until time.Time) {
+	switch {
+	case cl.conn != c:
+		return
+	case !time.Now().Before(until) || cl.engine.ctx.Err() != nil:
+		cl.finish(cl.machine.Abandon())
+		return
 	}
-}
-
-// abandon gives up a server connection that was to be kept.
-func (cl *client) abandon() {
-	cl.mu.Lock()
-	c := cl.detached(cl.machine.Abandon())
-	cl.mu.Unlock()
-	if c != nil {
-		c.end(session.Discard)
-	}
+	cl.cancelStatement(func() {})
+	cl.lane.after(min(pause, time.Until(until)), func() { cl.windUp(c, 2*pause, until) })
 }

@@ -115,14 +115,11 @@ func (e *Engine) retire(database string) {
 
 // dismiss closes the clients of a database, or all of them.
 func (e *Engine) dismiss(database string) {
-	for _, cl := range e.clients.list() {
-		cl.mu.Lock()
-		concerned := cl.established && cl.console == nil && (database == "" || cl.key.database == database)
-		cl.mu.Unlock()
-		if concerned {
-			go cl.shut(shutdownMessage)
+	e.survey(func(cl *client) {
+		if database == "" || cl.key.database == database {
+			cl.hangUp(shutdownMessage)
 		}
-	}
+	})
 }
 
 // lookEvery is how often a command of the console looks whether what it waits for has come.

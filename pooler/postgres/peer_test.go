@@ -26,9 +26,12 @@ func pods(t *testing.T, db *pgtest.Server, cfg postgres.Config, n int) []*fixtur
 			t.Fatal(err)
 		}
 		port = ln.Addr().(*net.TCPAddr).Port
-		e := postgres.New(postgres.Options{
+		e, err := postgres.New(postgres.Options{
 			Pod: "pod-" + strconv.Itoa(i), Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)),
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		cfg.Peers = append(cfg.Peers, postgres.Peer{Pod: "pod-" + strconv.Itoa(i), At: postgres.Endpoint{Host: host, Port: port}})
 		f := &fixture{Engine: e, t: t, db: db, addr: ln.Addr().(*net.TCPAddr)}
 		all = append(all, f)

@@ -46,7 +46,10 @@ func TestAFailedLoginKeepsItsPlaceUntilTheServerHasEndedIt(t *testing.T) {
 			early <- false
 		}
 	}()
-	e := postgres.New(postgres.Options{})
+	e, err := postgres.New(postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer e.Close()
 	cfg := config(&pgtest.Server{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port})
 	cfg.Databases = map[string]string{"app": "app"}
@@ -116,7 +119,10 @@ func TestALoginThatIsCalledOffSaysNothingAboutTheServer(t *testing.T) {
 		close(asked)
 		io.Copy(io.Discard, conn) // until the pooler gives up
 	}()
-	e := postgres.New(postgres.Options{})
+	e, err := postgres.New(postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer e.Close()
 	cfg := config(&pgtest.Server{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port})
 	cfg.Limits.MaxOpen = 1

@@ -118,24 +118,14 @@ func (r *registry) wait(ctx context.Context) error {
 // closeAll tells all clients to go.
 func (r *registry) closeAll(message []byte) {
 	for _, cl := range r.list() {
-		go cl.shut(message)
+		cl.shut(message)
 	}
 }
 
 // shut tells the client to go, whatever is under way.
 func (cl *client) shut(message []byte) {
-	cl.mu.Lock()
-	established := cl.established
-	if !established {
-		cl.closing = true
-		if cl.wait != nil {
-			cl.wait(errClosing)
-		}
-		cl.net.Close()
-	}
-	cl.mu.Unlock()
-	if !established {
+	if en := cl.entry.Load(); en != nil && en.abort() {
 		return
 	}
-	cl.hangUp(message, nil)
+	cl.lane.Post(func() { cl.hangUp(message) })
 }

@@ -123,7 +123,7 @@ const (
 )
 
 // turned says that the server is not the primary, or standby, any more that it was. What clients are told at their login is
-// asked for anew then. c.mu is locked.
+// asked for anew then.
 func (c *conn) turned() bool {
 	if !c.machine.RoleChanged() {
 		return false
@@ -133,7 +133,7 @@ func (c *conn) turned() bool {
 	return true
 }
 
-// outlook says what the server has told about its role since the last lease. c.mu is locked.
+// outlook says what the server has told about its role since the last lease.
 func (c *conn) outlook() outlook {
 	if c.turned() {
 		return otherRole

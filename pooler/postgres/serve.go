@@ -1,11 +1,15 @@
 package postgres
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
+	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
@@ -34,18 +38,21 @@ func (e *Engine) Serve(ln net.Listener) error {
 			}
 			continue
 		}
-		cl := &client{engine: e, net: nc, came: time.Now(), traffic: &e.traffic.other}
+		cl := &client{engine: e, lane: e.laneFor(), came: time.Now(), traffic: &e.traffic.other}
+		en := &entry{client: cl, net: nc}
+		cl.entry.Store(en)
 		n := e.clients.add(cl)
 		most := e.settings.Load().Limits.MaxClients
 		if n > most+spareLogins || e.ctx.Err() != nil {
 			e.counters.clientsRefused.Add(1)
+			nc.Close()
 			e.gone(cl)
 			continue
 		}
 		go func() {
-			defer e.gone(cl)
-			if e.admit(cl, n > most) {
-				cl.run()
+			if !en.admit(n > most) {
+				en.net.Close()
+				e.gone(cl)
 			}
 		}()
 	}
@@ -53,42 +60,77 @@ func (e *Engine) Serve(ln net.Listener) error {
 
 // gone forgets a client.
 func (e *Engine) gone(cl *client) {
-	cl.net.Close()
 	if cl.forget != nil {
 		cl.forget()
 	}
 	e.clients.remove(cl)
 	if e.draining.Load() {
-		e.apply.Lock()
-		e.holdBudget()
-		e.apply.Unlock()
+		go func() { // a lane must not wait for an Apply
+			e.apply.Lock()
+			defer e.apply.Unlock()
+			e.holdBudget()
+		}()
 	}
 }
 
-// entry drives a login.Client.
+// entry is the login of a client, in a goroutine that may block. It drives a login.Client.
 type entry struct {
 	*client
+	net      net.Conn
+	in       input
 	settings *settings
 	tooMany  bool
 	login    *login.Client
 	account  *account // of the client's user; nil: none
 	binding  []byte   // of the TLS connection, see login.TLS
 	direct   bool     // the first byte has been looked at
+
+	mu      sync.Mutex              // guards what is below, and who net is
+	aborted bool                    // the engine wants it to end
+	over    bool                    // the client is given to its lane
+	inside  bool                    // the client is at the console
+	waits   context.CancelCauseFunc // ends the wait for a server connection; nil: none
 }
 
-// admit logs a client in, and reports whether it did.
-func (e *Engine) admit(cl *client, tooMany bool) bool {
+// abort ends the login. It reports false if it is over.
+func (en *entry) abort() bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.over {
+		return false
+	}
+	en.aborted = true
+	if en.waits != nil {
+		en.waits(errClosing)
+	}
+	if en.inside {
+		en.dismiss()
+	} else {
+		en.net.Close()
+	}
+	return true
+}
+
+// admit logs a client in and gives it to its lane, and reports whether it did.
+func (en *entry) admit(tooMany bool) bool {
+	e := en.engine
 	s := e.settings.Load()
-	en := &entry{client: cl, settings: s, tooMany: tooMany}
+	en.settings, en.tooMany = s, tooMany
 	en.login = login.NewClient(login.ClientConfig{
 		TLS: s.ClientTLS.Policy.loginTLS(), Salting: e.salting(s), AllowMD5: s.Auth.Method == AuthMD5,
 	})
 	late := time.Now().Add(s.Timeouts.Login)
-	cl.net.SetDeadline(late)
-	if en.talk() {
-		cl.net.SetDeadline(time.Time{})
+	en.net.SetDeadline(late)
+	done := loop.Work()
+	in := en.talk()
+	done()
+	if in {
 		en.traffic.logins.Add(1)
-		return true
+		if en.console != nil {
+			en.command()
+			return false
+		}
+		return en.handOver()
 	}
 	if en.login.Err() == nil && !time.Now().Before(late) {
 		e.counters.timeouts[LoginTimeout].Add(1)
@@ -97,7 +139,7 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 		if refusal.Code == wire.CodeInvalidPassword {
 			e.doubt(s, en.login.Startup().User)
 		}
-		e.logRefusal(cl, en.login.Startup(), refusal)
+		e.logRefusal(en.net, en.login.Startup(), refusal)
 		en.lastWord()
 	}
 	return false
@@ -105,6 +147,27 @@ func (e *Engine) admit(cl *client, tooMany bool) bool {
 
 func (en *entry) refusal() (*login.Refusal, bool) {
 	return errors.AsType[*login.Refusal](en.login.Err())
+}
+
+// handOver gives the client to its lane, with what it has sent behind its login.
+func (en *entry) handOver() bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.aborted {
+		return false
+	}
+	cl := en.client
+	fd, err := cl.stream.take(en.net)
+	if err != nil {
+		en.engine.log.Warn("cannot take a client over from its login", "error", err)
+		return false
+	}
+	rest := bytes.Clone(en.in.bytes())
+	en.in.drop()
+	en.over = true
+	cl.entry.Store(nil)
+	cl.lane.Post(func() { cl.start(fd, rest) })
+	return true
 }
 
 // lastWord lets the client read why it was refused: closing with unread input would lose it.
@@ -125,7 +188,7 @@ func (en *entry) talk() bool {
 	for {
 		switch action {
 		case login.Read:
-			if !ahead && en.in.read(en.net, len(en.in.bytes())+1) != nil {
+			if !ahead && !en.receive() {
 				return false
 			}
 			ahead = false
@@ -166,12 +229,16 @@ func (en *entry) talk() bool {
 	}
 }
 
+// receive waits for more of the client's.
+func (en *entry) receive() bool {
+	defer loop.Rest()()
+	return en.in.read(en.net, len(en.in.bytes())+1) == nil
+}
+
 func (en *entry) flush(out *[]byte) bool {
 	if len(*out) == 0 {
 		return true
 	}
-	en.out.Lock()
-	defer en.out.Unlock()
 	_, err := en.net.Write(*out)
 	*out = (*out)[:0]
 	return err == nil
@@ -198,7 +265,7 @@ func (en *entry) directTLS() (done, ok bool) {
 
 // handshake puts TLS on the client's connection.
 func (en *entry) handshake(over net.Conn, direct bool) bool {
-	secure := tls.Server(over, en.settings.clients)
+	secure := tls.Server(&pipe{Conn: over}, en.settings.clients)
 	shown, ctx := watchCertificate(en.engine.ctx)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		en.engine.log.Debug("TLS handshake with a client failed", "client", en.net.RemoteAddr(), "direct", direct, "error", err)
@@ -281,7 +348,9 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 		return en.login.Fail(wire.Fatal(wire.CodeInvalidAuthorization, (&missingPassword{startup.User}).Error()), out)
 	}
 	en.net.SetDeadline(time.Time{})
-	told, chosen, err := e.welcome(en.client, set)
+	resume := loop.Rest()
+	told, chosen, err := en.welcome(set)
+	resume()
 	if err != nil {
 		return en.login.Fail(e.refusal(en.key, err), out)
 	}
@@ -293,23 +362,19 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	if en.replicates {
 		mode = session.Once
 	}
-	en.mu.Lock()
-	en.asked, en.traffic = startup, e.traffic.of(en.key.pair())
+	en.user, en.database, en.traffic = startup.User, startup.Database, e.traffic.of(en.key.pair())
 	en.machine = session.New(mode, e.statements, chosen)
-	en.progress = make(chan struct{}, 1)
-	en.established = true
-	en.mu.Unlock()
 	e.clients.name(en.client, secret)
 	en.net.SetWriteDeadline(time.Now().Add(s.Timeouts.Login))
 	return en.login.Welcome(told, en.cancel, out)
 }
 
 // logRefusal logs one refusal a while: they cost an attacker nothing.
-func (e *Engine) logRefusal(cl *client, startup login.Startup, refusal *login.Refusal) {
+func (e *Engine) logRefusal(client net.Conn, startup login.Startup, refusal *login.Refusal) {
 	now := time.Now().Unix()
 	if e.refusalLogged.Swap(now) == now {
 		return
 	}
-	e.log.Info("refused a client", "client", cl.net.RemoteAddr(), "user", startup.User, "database", startup.Database,
+	e.log.Info("refused a client", "client", client.RemoteAddr(), "user", startup.User, "database", startup.Database,
 		"code", refusal.Code, "reason", refusal.Error())
 }

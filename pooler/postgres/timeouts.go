@@ -107,20 +107,8 @@ func (v *vigil) look(phase session.Phase, pulse session.Pulse, now time.Time, t 
 	return NoTimeout
 }
 
-// lasts says that what the timeout is about still goes on.
-func (v *vigil) lasts(t Timeout, phase session.Phase, pulse session.Pulse) bool {
-	switch t {
-	case TransactionTimeout:
-		return phase != session.Idle && pulse.Transaction == v.pulse.Transaction
-	case QueryTimeout:
-		return phase == session.Running && pulse.Statement == v.pulse.Statement
-	}
-	return phase == v.phase && pulse.Message == v.pulse.Message
-}
-
 // enforceTimeouts looks at all clients, round after round, until the Engine is closed.
 func (e *Engine) enforceTimeouts() {
-	defer e.running.Done()
 	tick := time.NewTimer(slowestRound)
 	defer tick.Stop()
 	for {
@@ -130,53 +118,52 @@ func (e *Engine) enforceTimeouts() {
 		case <-e.applied:
 		case now := <-tick.C:
 			if t := e.settings.Load().Timeouts; t.bounded() {
-				for _, cl := range e.clients.list() {
-					cl.enforce(t, now)
-				}
+				e.enforceAll(t, now)
 			}
 		}
 		tick.Reset(e.settings.Load().Timeouts.round())
 	}
 }
 
+// enforceAll has each lane look at its clients.
+func (e *Engine) enforceAll(t Timeouts, now time.Time) {
+	clients := make(map[*lane][]*client, len(e.lanes))
+	for _, cl := range e.clients.list() {
+		clients[cl.lane] = append(clients[cl.lane], cl)
+	}
+	for l, all := range clients {
+		l.Post(func() {
+			for _, cl := range all {
+				cl.enforce(t, now)
+			}
+		})
+	}
+}
+
 // enforce ends what takes the client too long.
 func (cl *client) enforce(t Timeouts, now time.Time) {
-	cl.mu.Lock()
-	if !cl.established || cl.console != nil || cl.closing || cl.wait != nil || cl.replicates {
+	if !cl.started || cl.closing || cl.waiter != nil || cl.moving || cl.replicates {
 		cl.vigil.begun = false
-		cl.mu.Unlock()
 		return
 	}
 	which := cl.vigil.look(cl.machine.Phase(), cl.machine.Pulse(), now, t)
-	if which == QueryTimeout && !cl.vigil.expired {
+	switch {
+	case which == NoTimeout:
+	case which == QueryTimeout && !cl.vigil.expired:
 		cl.vigil.expired = true
 		cl.expire()
-		cl.mu.Unlock()
-		return
-	}
-	if which == QueryTimeout && now.Sub(cl.vigil.statement) < t.Query+cancelTimeout {
-		which = NoTimeout // the server has been asked to end it
-	}
-	seen := cl.vigil
-	cl.mu.Unlock()
-	if which == NoTimeout {
-		return
-	}
-	lasts := func() bool {
-		if cl.wait != nil || !seen.lasts(which, cl.machine.Phase(), cl.machine.Pulse()) {
-			return false
-		}
+	case which == QueryTimeout && now.Sub(cl.vigil.statement) < t.Query+cancelTimeout: // the server has been asked to end it
+	default:
 		if which != QueryTimeout { // which has been counted when it was cancelled
 			cl.engine.counters.timeouts[which].Add(1)
 		}
-		return true
+		cl.hangUp(timeoutMessages[which])
 	}
-	cl.engine.background(func() { cl.hangUp(timeoutMessages[which], lasts) })
 }
 
-// expire cancels the client's statement because its time is up; mu is locked.
+// expire cancels the client's statement because its time is up.
 func (cl *client) expire() {
 	cl.engine.counters.timeouts[QueryTimeout].Add(1)
 	cl.machine.Expire()
-	cl.cancelStatement()
+	cl.cancelStatement(func() {})
 }

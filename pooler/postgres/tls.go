@@ -23,6 +23,7 @@ func demand(base *tls.Config, policy ClientTLSPolicy) *tls.Config {
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
 	cfg.SessionTicketsDisabled = true // as in PostgreSQL: each handshake shows and verifies the certificates of its time
 	cfg.GetCertificate, cfg.Certificates = noting(base), nil
+	cfg.DynamicRecordSizingDisabled = true // a reply is written at once
 	if policy == TLSMutual {
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
 	}

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"crypto/tls"
-	"net"
 	"time"
 )
 
@@ -25,32 +23,23 @@ type answerless struct {
 // was asleep, from being taken for that.
 func (a answerless) vanished() bool { return a.retries >= 2 && a.silence >= vanishAfter }
 
-// findVanished looks after all server connections until the Engine is closed.
+// findVanished looks after all server connections.
 func (e *Engine) findVanished() {
-	defer e.running.Done()
-	tick := time.NewTicker(vanishCheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.ctx.Done():
-			return
-		case <-tick.C:
-			e.conns.Range(func(o, _ any) bool {
-				if c := o.(*conn); askSystem(socketOf(c.net)).vanished() && !c.vanished.Swap(true) {
-					e.counters.serversVanished.Add(1)
-					e.log.Warn("a server does not answer any more: its connection is reset", "endpoint", c.at.address())
-					reset(c.net) // its reader sees to the rest
-				}
-				return true
-			})
-		}
-	}
+	e.conns.Range(func(o, _ any) bool {
+		c := o.(*conn)
+		c.post(c.findVanished)
+		return true
+	})
 }
 
-// socketOf is the connection below TLS.
-func socketOf(nc net.Conn) net.Conn {
-	if secure, ok := nc.(*tls.Conn); ok {
-		return secure.NetConn()
+// findVanished ends a connection whose server has vanished.
+func (c *conn) findVanished() {
+	var known answerless
+	c.socket.Control(func(fd int) { known = askSystem(fd) })
+	if known.vanished() && !c.vanished.Swap(true) {
+		c.engine.counters.serversVanished.Add(1)
+		c.engine.log.Warn("a server does not answer any more: its connection is reset", "endpoint", c.at.address())
+		c.socket.Reset()
+		c.finish()
 	}
-	return nc
 }

@@ -8,14 +8,14 @@ import (
 // watchAfter is how long a client waits before it is watched: most waits are shorter, and a watch costs system calls.
 const watchAfter = time.Second
 
-// watch ends a wait when the client goes away meanwhile. What it sends is kept. The client's goroutine, which waits, calls
-// the returned function before it reads again.
-func (cl *client) watch(end context.CancelCauseFunc) (unwatch func()) {
+// watch ends the wait of a login when the client goes away meanwhile. What it sends is kept. The login's goroutine, which
+// waits, calls the returned function before it reads again.
+func (en *entry) watch(end context.CancelCauseFunc) (unwatch func()) {
 	done := make(chan struct{})
 	timer := time.AfterFunc(watchAfter, func() {
 		defer close(done)
-		for cl.in.roomy() {
-			if err := cl.in.read(cl.net, len(cl.in.bytes())+1); err != nil {
+		for en.in.roomy() {
+			if err := en.in.read(en.net, len(en.in.bytes())+1); err != nil {
 				end(errGone)
 				return
 			}
@@ -25,14 +25,8 @@ func (cl *client) watch(end context.CancelCauseFunc) (unwatch func()) {
 		if timer.Stop() {
 			return
 		}
-		cl.net.SetReadDeadline(time.Unix(1, 0))
+		en.net.SetReadDeadline(time.Unix(1, 0))
 		<-done
-		cl.mu.Lock()
-		defer cl.mu.Unlock()
-		again := time.Time{}
-		if cl.closing {
-			again = time.Now().Add(linger)
-		}
-		cl.net.SetReadDeadline(again)
+		en.net.SetReadDeadline(time.Time{})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
@@ -97,13 +96,14 @@ func (w *welcomes) keep(servers *pool.Set[key, *conn]) {
 
 // welcome returns what the server reports to the logins of a client's key, and the settings that the client has asked for as
 // the server writes them. What is not known is found out on a server connection.
-func (e *Engine) welcome(cl *client, wanted []wire.Param) (told, chosen []wire.Param, err error) {
+func (en *entry) welcome(wanted []wire.Param) (told, chosen []wire.Param, err error) {
+	e := en.engine
 	known, foreign := divide(wanted)
-	question := askedFor(cl.key, foreign)
-	told, ok := e.welcomes.get(cl.key)
+	question := askedFor(en.key, foreign)
+	told, ok := e.welcomes.get(en.key)
 	answer, answered := e.welcomes.answered(question)
-	if !ok || len(foreign) > 0 && !answered || cl.replicates { // who has no right to is told so at the login
-		if told, answer, err = e.inquire(cl, foreign); err != nil {
+	if !ok || len(foreign) > 0 && !answered || en.replicates { // who has no right to is told so at the login
+		if told, answer, err = en.inquire(foreign); err != nil {
 			return nil, nil, err
 		}
 		if len(foreign) > 0 {
@@ -152,39 +152,24 @@ func overlay(params, values []wire.Param) []wire.Param {
 }
 
 // inquire finds out what the server reports at a login, and what settings become that a client asks for.
-func (e *Engine) inquire(cl *client, settings []wire.Param) (told, answer []wire.Param, err error) {
-	deadline := time.Time{}
-	lease, err := e.acquire(cl, &deadline)
+func (en *entry) inquire(settings []wire.Param) (told, answer []wire.Param, err error) {
+	lease, err := en.acquire()
 	if err != nil {
 		return nil, nil, err
 	}
 	c := lease.Conn()
-	if len(settings) == 0 {
-		lease.ReleaseAs(c.tag())
-		return c.params, nil, nil
+	if len(settings) > 0 {
+		answer, err = c.try(settings)
 	}
-	answer, err = c.try(settings)
-	if refused, ok := errors.AsType[*wire.ServerError](err); err != nil && !ok {
+	if _, refused := errors.AsType[*wire.ServerError](err); err != nil && !refused {
 		lease.Discard(err)
 		return nil, nil, err
-	} else if ok {
-		err = refused
 	}
-	lease.ReleaseAs(c.tag())
+	done := make(chan struct{}) // else the client could miss it, and have another dialed
+	c.spare(lease, func() { close(done) })
+	select {
+	case <-done:
+	case <-c.lane.Load().Ended():
+	}
 	return c.params, answer, err
-}
-
-// try sets settings on a connection that no client has, and returns what they have become. A *wire.ServerError is the server's.
-func (c *conn) try(settings []wire.Param) ([]wire.Param, error) {
-	err := c.talk(func() []byte { return c.machine.Try(settings) })
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	answer := slices.Clone(settings)
-	for i := range answer {
-		answer[i].Value = c.machine.Setting(answer[i].Name)
-	}
-	return answer, nil
 }

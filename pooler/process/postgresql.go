@@ -15,10 +15,11 @@ func newEngine(d config.Destination, opts postgres.Options) (agent.Engine, error
 	if d.PostgreSQL == nil {
 		return nil, fmt.Errorf("protocol %q is not spoken by this pooler", d.Protocol)
 	}
-	return postgreSQL{
-		Engine: postgres.New(opts),
-		name:   d.Name,
-	}, nil
+	engine, err := postgres.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	return postgreSQL{Engine: engine, name: d.Name}, nil
 }
 
 // postgreSQL is the engine of PostgreSQL as an agent.Engine.

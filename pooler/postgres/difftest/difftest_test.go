@@ -181,7 +181,10 @@ func (g *ground) weir(t *testing.T, s *Script, v variant) (Target, *postgres.Eng
 	if v.mode == session {
 		cfg.PoolMode = postgres.Session
 	}
-	engine := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	engine, err := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := engine.Apply(cfg); err != nil {
 		t.Fatal(err)
 	}

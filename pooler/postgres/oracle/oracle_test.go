@@ -63,7 +63,10 @@ func newWorld(t *testing.T) *world {
 		Limits: postgres.Limits{MaxOpen: 3, MaxIdle: 3, MaxWaiting: -1, MaxClients: 1000, IdleTimeout: time.Minute,
 			AcquireTimeout: patience / 2},
 	}
-	w.engine = postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	var err error
+	if w.engine, err = postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Loops: 2}); err != nil {
+		t.Fatal(err)
+	}
 	w.apply()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
