@@ -10,6 +10,7 @@ import (
 type Server struct {
 	in         wire.Scanner
 	statements *Statements
+	desk       desk
 	login      map[string]string // the settings it has by itself, as reported
 	have       settings          // how its settings differ from those
 	slots      slots

@@ -32,7 +32,7 @@ type Session struct {
 	server     *Server // attached; nil: none
 	client     wire.Scanner
 	owed       ledger
-	text       text
+	text       *text // nil: without a server
 	names      names
 	unnamed    unnamed
 	path       path
@@ -112,6 +112,7 @@ func (s *Session) Tag() uint64 { return s.chosen.tag() }
 // Attach lends the session a server connection, as Acquire asked for.
 func (s *Session) Attach(server *Server) {
 	s.server, s.status = server, wire.StatusIdle
+	s.text, s.owed.ring, s.scratch = &server.desk.text, server.desk.ring, server.desk.scratch
 	s.starting, s.adapted = true, false
 	s.sets, s.resets, s.regain, s.changes = false, false, false, false
 	s.mayDefine, s.defined = false, false
@@ -260,23 +261,37 @@ func (s *Session) finish() Action {
 func (s *Session) detach(do Action) Action {
 	s.loseAll()
 	s.spread()
+	s.leaveDesk()
 	s.server = nil
 	s.unsynced, s.ignoring, s.copying, s.ignored, s.starting = false, false, false, false, false
 	s.unnamed.here = false
 	s.path = path{}
 	s.replays = 0
 	s.sending, s.delivering, s.uncertain, s.tainted, s.expired = false, false, false, false, false
-	if cap(s.scratch) > keptScratch {
-		s.scratch = nil
-	}
 	if s.leaving {
 		s.forgetNames()
 	}
 	return do
 }
 
-// keptScratch is how many bytes a session keeps between transactions to make up messages in.
+// keptScratch is how many bytes are kept between transactions to make up messages in.
 const keptScratch = 512
+
+// desk is what a session needs while it has a server connection, and then leaves there for the next: an idle client has none.
+type desk struct {
+	text    text
+	ring    []entry // of the ledger
+	scratch []byte  // what is made up for the server
+}
+
+func (s *Session) leaveDesk() {
+	desk := &s.server.desk
+	if desk.scratch = s.scratch[:0]; cap(desk.scratch) > keptScratch {
+		desk.scratch = nil
+	}
+	desk.ring, s.owed.ring = s.owed.ring, nil
+	s.text, s.scratch, s.reads = nil, nil, false
+}
 
 func (s *Session) pin(r Reason) {
 	if s.mode == Transaction && s.pinned == NotPinned {
