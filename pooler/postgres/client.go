@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/pool"
-	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
@@ -26,36 +26,42 @@ var goodbye = wire.AppendTerminate(nil)
 type client struct {
 	engine  *Engine
 	lane    *lane
-	key     key
+	who     unique.Handle[identity]
 	cancel  login.CancelKey
 	forget  func()                // lets go of what was looked up for it; nil: nothing was
 	drained atomic.Bool           // it is let go when its transaction ends
 	entry   atomic.Pointer[entry] // its login, or all of it at the console; nil: done
 
 	id         uint64 // in the order of coming
-	came       time.Time
-	user       string           // that it logged in as
-	database   string           // that it asked for
-	traffic    *traffic         // from the login on
-	replicates bool             // it has a walsender
-	console    *console.Session // the client is at the console; otherwise nil
+	came       moment
+	traffic    *traffic // from the login on
+	replicates bool     // it has a walsender
 
 	stream
 	machine  session.Session
-	saved    []byte    // has come and was not used yet
-	conn     *conn     // lent; nil: none
-	waiter   *waiter   // for one; nil: does not wait
-	deadline time.Time // of the wait for the statement at hand; zero: it has not waited yet
+	saved    []byte  // has come and was not used yet
+	conn     *conn   // lent; nil: none
+	waiter   *waiter // for one; nil: does not wait
+	deadline moment  // of the wait for the statement at hand; zero: it has not waited yet
 	vigil    vigil
-	moving   bool      // its server connection is on its way to its lane
-	started  bool      // has been given to its lane
-	closing  bool      // it was told to go
-	pinned   time.Time // since when; zero: it is not
+	moving   bool   // its server connection is on its way to its lane
+	started  bool   // has been given to its lane
+	closing  bool   // it was told to go
+	pinned   moment // since when; zero: it is not
 	watched  stopwatch
 	parted   bool // it is gone: what its server still says is for nobody
 	ended    bool // nothing more will come
 	closed   bool // it is forgotten
 }
+
+// identity is what many clients have in common.
+type identity struct {
+	key      key
+	user     string // that they logged in as
+	database string // that they asked for
+}
+
+func (cl *client) key() key { return cl.who.Value().key }
 
 // start begins to serve a client that has logged in.
 func (cl *client) start(fd int, rest []byte) {
@@ -300,18 +306,18 @@ func (cl *client) count() {
 	cl.watched.see(cl.traffic, cl.machine.Phase())
 	switch reason := cl.machine.Pinned(); {
 	case cl.closing: // it is not counted any more
-	case reason != session.NotPinned && cl.pinned.IsZero():
-		cl.pinned = time.Now()
+	case reason != session.NotPinned && cl.pinned == 0:
+		cl.pinned = now()
 		cl.engine.counters.pins[reason].Add(1)
 		cl.engine.counters.pinned.Add(1)
-	case reason == session.NotPinned && !cl.pinned.IsZero():
+	case reason == session.NotPinned && cl.pinned != 0:
 		cl.unpin()
 	}
 }
 
 // unpin takes the client out of the count of those that are pinned.
 func (cl *client) unpin() {
-	cl.pinned = time.Time{}
+	cl.pinned = 0
 	cl.engine.counters.pinned.Add(-1)
 }
 
@@ -339,7 +345,7 @@ func (cl *client) leave(polite bool) {
 	if cl.waiter != nil {
 		cl.waiter.leave()
 	}
-	if !cl.pinned.IsZero() {
+	if cl.pinned != 0 {
 		cl.unpin()
 	}
 	if c := cl.conn; !polite && cl.part() {
@@ -429,7 +435,7 @@ func (cl *client) hangUp(message []byte) {
 // the answer is still to come.
 func (cl *client) acquire() bool {
 	for {
-		lease, ok := cl.engine.servers.TryAcquire(cl.key, pool.Prefer(cl.lane.mark(cl.machine.Tag())))
+		lease, ok := cl.engine.servers.TryAcquire(cl.key(), pool.Prefer(cl.lane.mark(cl.machine.Tag())))
 		if !ok {
 			cl.wait()
 			return false
@@ -444,10 +450,10 @@ func (cl *client) acquire() bool {
 
 // wait waits for a server connection. All waits for one statement share a deadline.
 func (cl *client) wait() {
-	if cl.deadline.IsZero() {
-		cl.deadline = cl.lane.Now().Add(cl.engine.settings.Load().Limits.AcquireTimeout)
+	if cl.deadline == 0 {
+		cl.deadline = momentOf(cl.lane.Now().Add(cl.engine.settings.Load().Limits.AcquireTimeout))
 	}
-	cl.lane.wait(cl, cl.deadline)
+	cl.lane.wait(cl, cl.deadline.time())
 }
 
 // served takes what the pool answers to who has waited.
@@ -468,8 +474,8 @@ func (cl *client) served(lease pool.Lease[*conn], err error) {
 
 // refuse tells the client why it gets no server connection. Its session goes on.
 func (cl *client) refuse(err error) {
-	cl.deadline = time.Time{}
-	cl.machine.Refuse(cl.engine.refusal(cl.key, err))
+	cl.deadline = 0
+	cl.machine.Refuse(cl.engine.refusal(cl.key(), err))
 	cl.resume()
 }
 
@@ -481,7 +487,7 @@ func (cl *client) attach(lease pool.Lease[*conn]) bool {
 		c.move(cl.lane, func() { cl.arrived(lease) })
 		return false
 	}
-	cl.deadline = time.Time{}
+	cl.deadline = 0
 	cl.traffic.assigned.Add(1)
 	c.lease, c.client, cl.conn = lease, cl, c
 	cl.machine.Attach(c.machine)

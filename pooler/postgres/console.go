@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/weir-dev/weir/pooler/postgres/console"
 	"github.com/weir-dev/weir/pooler/postgres/login"
@@ -48,7 +49,7 @@ func (en *entry) enterConsole(out []byte) ([]byte, login.Action) {
 		return en.login.Fail(wire.Fatal(wire.CodeTooManyConnections, textTooMany), out)
 	}
 	en.mu.Lock()
-	en.user, en.database, en.console = startup.User, startup.Database, en.engine.console.Session(role)
+	en.who, en.console = unique.Make(identity{user: startup.User, database: startup.Database}), en.engine.console.Session(role)
 	en.inside = true
 	en.mu.Unlock()
 	en.engine.clients.name(en.client, wire.MinCancelKey)

@@ -40,12 +40,12 @@ func (e *Engine) Detail() Detail {
 		d.Pairs = append(d.Pairs, t.load())
 	}
 	e.survey(func(cl *client) {
-		if cl.pinned.IsZero() {
+		if cl.pinned == 0 {
 			return
 		}
 		reason := cl.machine.Pinned()
 		pins := d.Pins[reason]
-		d.Pins[reason] = Pins{Clients: pins.Clients + 1, Oldest: max(pins.Oldest, time.Since(cl.pinned))}
+		d.Pins[reason] = Pins{Clients: pins.Clients + 1, Oldest: max(pins.Oldest, cl.pinned.age())}
 	})
 	return d
 }

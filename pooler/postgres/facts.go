@@ -61,7 +61,7 @@ func (s source) Databases() []console.Database {
 		}
 	}
 	clients := make(map[string]int)
-	s.served(func(cl *client) { clients[cl.key.database]++ })
+	s.served(func(cl *client) { clients[cl.key().database]++ })
 	s.hold.mu.Lock()
 	paused, refused := maps.Clone(s.hold.pauses.databases), maps.Clone(s.hold.pauses.refused)
 	s.hold.mu.Unlock()
@@ -137,7 +137,7 @@ func (s source) Pools() []console.Pool {
 		sum.OldestWait = max(sum.OldestWait, st.Oldest)
 	}
 	s.served(func(cl *client) {
-		if sum := of(cl.key.pair()); cl.waiter != nil {
+		if sum := of(cl.key().pair()); cl.waiter != nil {
 			sum.Waiting++
 		} else {
 			sum.Clients++
@@ -198,7 +198,7 @@ func (s source) Users() []console.User {
 		}
 		return users[name]
 	}
-	s.served(func(cl *client) { of(cl.user).Clients++ })
+	s.served(func(cl *client) { of(cl.who.Value().user).Clients++ })
 	for k, p := range s.servers.All() {
 		of(k.user).Open += p.Stats().Open
 	}
@@ -252,8 +252,9 @@ func (s source) Clients() []console.Client {
 
 // fact is what the console is told about the client; on its lane.
 func (cl *client) fact(names map[string]string) console.Client {
+	who := cl.who.Value()
 	fact := console.Client{Link: console.Link{
-		ID: cl.id, User: cl.user, Database: cmp.Or(names[cl.key.database], cl.database), Since: cl.came, Asked: cl.came,
+		ID: cl.id, User: who.user, Database: cmp.Or(names[who.key.database], who.database), Since: cl.came.time(), Asked: cl.came.time(),
 		Prepared: cl.machine.Names(),
 	}}
 	if en := cl.entry.Load(); en != nil {
@@ -264,9 +265,7 @@ func (cl *client) fact(names map[string]string) console.Client {
 	fact.Addr, fact.Local = cl.socket.Addresses()
 	fact.TLS = tlsWords(cl.tls)
 	fact.ApplicationName, _ = cl.machine.Application()
-	if cl.watched.transaction.After(fact.Asked) {
-		fact.Asked = cl.watched.transaction
-	}
+	fact.Asked = max(cl.came, cl.watched.transaction).time()
 	if w := cl.waiter; w != nil {
 		fact.Asked, fact.Wait = w.since, max(1, time.Since(w.since))
 	}

@@ -116,7 +116,7 @@ func (e *Engine) retire(database string) {
 // dismiss closes the clients of a database, or all of them.
 func (e *Engine) dismiss(database string) {
 	e.survey(func(cl *client) {
-		if database == "" || cl.key.database == database {
+		if cl.started && (database == "" || cl.key().database == database) {
 			cl.hangUp(shutdownMessage)
 		}
 	})

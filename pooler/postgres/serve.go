@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/postgres/console"
@@ -38,7 +39,7 @@ func (e *Engine) Serve(ln net.Listener) error {
 			}
 			continue
 		}
-		cl := &client{engine: e, lane: e.laneFor(), came: time.Now(), traffic: &e.traffic.other}
+		cl := &client{engine: e, lane: e.laneFor(), came: now(), traffic: &e.traffic.other}
 		en := &entry{client: cl, net: nc}
 		cl.entry.Store(en)
 		n := e.clients.add(cl)
@@ -81,9 +82,11 @@ type entry struct {
 	settings *settings
 	tooMany  bool
 	login    *login.Client
-	account  *account // of the client's user; nil: none
-	binding  []byte   // of the TLS connection, see login.TLS
-	direct   bool     // the first byte has been looked at
+	key      key              // of the server connections that the client is to share
+	console  *console.Session // the client is at the console; otherwise nil
+	account  *account         // of the client's user; nil: none
+	binding  []byte           // of the TLS connection, see login.TLS
+	direct   bool             // the first byte has been looked at
 
 	mu      sync.Mutex              // guards what is below, and who net is
 	aborted bool                    // the engine wants it to end
@@ -362,7 +365,7 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	if en.replicates {
 		mode = session.Once
 	}
-	en.user, en.database, en.traffic = startup.User, startup.Database, e.traffic.of(en.key.pair())
+	en.who, en.traffic = unique.Make(identity{en.key, startup.User, startup.Database}), e.traffic.of(en.key.pair())
 	en.machine = session.New(mode, e.statements, chosen)
 	e.clients.name(en.client, secret)
 	en.net.SetWriteDeadline(time.Now().Add(s.Timeouts.Login))

@@ -71,18 +71,18 @@ func (t Timeouts) bounded() bool {
 
 // vigil is what the rounds have seen of one client. Times are at most a round later than what they tell of.
 type vigil struct {
-	phase   session.Phase
+	turn        moment // since when it is the client's turn
+	statement   moment // since when the statement runs
+	transaction moment // since when the transaction lasts
+
 	pulse   session.Pulse
+	phase   session.Phase
 	begun   bool
 	expired bool // the running statement has been cancelled
-
-	turn        time.Time // since when it is the client's turn
-	statement   time.Time // since when the statement runs
-	transaction time.Time // since when the transaction lasts
 }
 
 // look takes a round's look at the client, and returns the timeout that is over.
-func (v *vigil) look(phase session.Phase, pulse session.Pulse, now time.Time, t Timeouts) Timeout {
+func (v *vigil) look(phase session.Phase, pulse session.Pulse, now moment, t Timeouts) Timeout {
 	if !v.begun || phase != v.phase || pulse.Message != v.pulse.Message {
 		v.turn = now
 	}
@@ -93,7 +93,7 @@ func (v *vigil) look(phase session.Phase, pulse session.Pulse, now time.Time, t 
 		v.transaction = now
 	}
 	v.begun, v.phase, v.pulse = true, phase, pulse
-	over := func(limit time.Duration, since time.Time) bool { return limit > 0 && now.Sub(since) >= limit }
+	over := func(limit time.Duration, since moment) bool { return limit > 0 && now.sub(since) >= limit }
 	switch {
 	case phase == session.Idle && over(t.ClientIdle, v.turn):
 		return ClientIdleTimeout
@@ -118,7 +118,7 @@ func (e *Engine) enforceTimeouts() {
 		case <-e.applied:
 		case now := <-tick.C:
 			if t := e.settings.Load().Timeouts; t.bounded() {
-				e.enforceAll(t, now)
+				e.enforceAll(t, momentOf(now))
 			}
 		}
 		tick.Reset(e.settings.Load().Timeouts.round())
@@ -126,7 +126,7 @@ func (e *Engine) enforceTimeouts() {
 }
 
 // enforceAll has each lane look at its clients.
-func (e *Engine) enforceAll(t Timeouts, now time.Time) {
+func (e *Engine) enforceAll(t Timeouts, now moment) {
 	clients := make(map[*lane][]*client, len(e.lanes))
 	for _, cl := range e.clients.list() {
 		clients[cl.lane] = append(clients[cl.lane], cl)
@@ -141,7 +141,7 @@ func (e *Engine) enforceAll(t Timeouts, now time.Time) {
 }
 
 // enforce ends what takes the client too long.
-func (cl *client) enforce(t Timeouts, now time.Time) {
+func (cl *client) enforce(t Timeouts, now moment) {
 	if !cl.started || cl.closing || cl.waiter != nil || cl.moving || cl.replicates {
 		cl.vigil.begun = false
 		return
@@ -152,7 +152,7 @@ func (cl *client) enforce(t Timeouts, now time.Time) {
 	case which == QueryTimeout && !cl.vigil.expired:
 		cl.vigil.expired = true
 		cl.expire()
-	case which == QueryTimeout && now.Sub(cl.vigil.statement) < t.Query+cancelTimeout: // the server has been asked to end it
+	case which == QueryTimeout && now.sub(cl.vigil.statement) < t.Query+cancelTimeout: // the server has been asked to end it
 	default:
 		if which != QueryTimeout { // which has been counted when it was cancelled
 			cl.engine.counters.timeouts[which].Add(1)

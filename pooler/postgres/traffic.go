@@ -127,9 +127,9 @@ func (t *traffic) sawWait(d time.Duration, served bool) {
 
 // stopwatch times the transactions of one client, of those that are to be timed.
 type stopwatch struct {
+	transaction, query moment // their beginnings
+	weight             uint32 // how many transactions the one under way stands for; 0: it is not timed
 	phase              session.Phase
-	weight             uint64    // how many transactions the one under way stands for; 0: it is not timed
-	transaction, query time.Time // their beginnings
 }
 
 // see notes whose turn it is now. It reads the clock only in a transaction that is timed.
@@ -142,7 +142,7 @@ func (w *stopwatch) see(t *traffic, phase session.Phase) {
 	if was == session.Idle {
 		w.weight = 0
 		if n := t.begun.Add(1); n%timedEvery == 1 {
-			w.weight = min(n, timedEvery)
+			w.weight = uint32(min(n, timedEvery))
 		}
 	}
 	if w.weight > 0 {
@@ -151,7 +151,7 @@ func (w *stopwatch) see(t *traffic, phase session.Phase) {
 }
 
 func (w *stopwatch) read(t *traffic, was, phase session.Phase) {
-	now := time.Now()
+	now := now()
 	if was == session.Idle {
 		w.transaction = now
 	}
@@ -159,10 +159,10 @@ func (w *stopwatch) read(t *traffic, was, phase session.Phase) {
 	case phase:
 		w.query = now
 	case was:
-		t.queryTimes.observe(now.Sub(w.query), w.weight)
+		t.queryTimes.observe(now.sub(w.query), uint64(w.weight))
 	}
 	if phase == session.Idle {
-		t.transactionTimes.observe(now.Sub(w.transaction), w.weight)
+		t.transactionTimes.observe(now.sub(w.transaction), uint64(w.weight))
 	}
 }
 

@@ -40,9 +40,9 @@ func TestWhatTheRoundsTakeForTooLong(t *testing.T) {
 		{"a client that has just become idle", []look{{0, running, p(1, 1, 0), 0}, {9, idle, p(1, 2, 1), 0}, {38, idle, p(1, 2, 1), 0}}},
 	} {
 		var v vigil
-		start := time.Now()
+		start := now()
 		for _, l := range c.looks {
-			if got := v.look(l.phase, l.pulse, start.Add(time.Duration(l.at)*time.Second), limits); got != l.want {
+			if got := v.look(l.phase, l.pulse, start+moment(time.Duration(l.at)*time.Second), limits); got != l.want {
 				t.Errorf("%s: at %d s the timeout is %v, want %v", c.name, l.at, got, l.want)
 			}
 		}
@@ -53,7 +53,7 @@ func TestATimeoutThatIsOffIsNeverOver(t *testing.T) {
 	var v vigil
 	for _, phase := range []session.Phase{session.Idle, session.InTransaction, session.Running} {
 		for _, years := range []time.Duration{0, 10} {
-			if got := v.look(phase, session.Pulse{}, time.Unix(0, 0).Add(years*8766*time.Hour), Timeouts{}); got != NoTimeout {
+			if got := v.look(phase, session.Pulse{}, moment(years*8766*time.Hour), Timeouts{}); got != NoTimeout {
 				t.Errorf("in phase %d: %v", phase, got)
 			}
 		}

@@ -51,7 +51,7 @@ func (l *lane) wait(cl *client, deadline time.Time) {
 	if l.waiters.timer == nil || deadline.Before(l.waiters.alarm) {
 		l.watchWaiters(deadline)
 	}
-	w.place = cl.engine.servers.AcquireFunc(cl.key, time.Time{}, w.deliver, pool.Prefer(l.mark(cl.machine.Tag())))
+	w.place = cl.engine.servers.AcquireFunc(cl.key(), time.Time{}, w.deliver, pool.Prefer(l.mark(cl.machine.Tag())))
 }
 
 // answered ends the wait.
@@ -123,7 +123,7 @@ func (l *lane) expireWaiters() {
 	for w, next := l.waiters.first, (*waiter)(nil); w != nil; w = next {
 		next = w.next
 		e := w.client.engine
-		until := e.hold.until(w.client.key.database, w.deadline, e.settings.Load().Limits.AcquireTimeout)
+		until := e.hold.until(w.client.key().database, w.deadline, e.settings.Load().Limits.AcquireTimeout)
 		if time.Until(until) <= 0 {
 			w.expire()
 		} else if soonest.IsZero() || until.Before(soonest) {
