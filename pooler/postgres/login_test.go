@@ -187,7 +187,7 @@ func TestTLSTowardsTheServer(t *testing.T) {
 			cfg.Endpoints[0].Host = c.host
 			cfg.ServerTLS = postgres.ServerTLS{Mode: c.mode, Config: c.cfg}
 			f := serve(t, c.db, cfg)
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			err := f.Probe(ctx)
 			if c.fails {

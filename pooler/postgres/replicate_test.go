@@ -78,7 +78,7 @@ func TestChangesAreStreamedBothWays(t *testing.T) {
 func TestAWalsenderIsItsClientsOwnAndCountsLikeAnyConnection(t *testing.T) {
 	db, f := replicated(t)
 	cfg := config(db)
-	cfg.Limits.MaxOpen, cfg.Limits.AcquireTimeout = 1, short
+	cfg.Limits.MaxOpen, cfg.Limits.AcquireTimeout = 1, 2*time.Second // enough for a walsender to start
 	f.apply(cfg)
 	cfgOf := func(replication string) *pgconn.Config {
 		c, err := pgconn.ParseConfig(f.url("replication", replication))
