@@ -342,7 +342,7 @@ func (s *Session) owe(e entry) verdict {
 // push enters e into the ledger.
 func (s *Session) push(e entry) {
 	switch e.kind {
-	case parsing, bind, describe, execute, closing, refusedNames, refusedMany, refusedText, refusedBlock:
+	case parsing, bind, describe, execute, closing, refusedNames, refusedMany, refusedText, refusedBlock, refusedShape:
 		s.unsynced = true
 	}
 	if !s.uncertain {

@@ -16,6 +16,7 @@ type Server struct {
 	slots      slots
 	lent       []string // names of the client's that it has, so that a DEALLOCATE finds them
 	scratch    []byte   // what is made up for the client
+	parameters shape    // of the statement that the server describes
 	role       bool     // the server was promoted, or the like
 	readOnly   bool     // it has refused to write
 	swallows   bool     // the rest of the message at hand is not passed on

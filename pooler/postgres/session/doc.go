@@ -39,8 +39,9 @@
 //
 // When tables or types are changed by way of the pooler (command tags tell), who parses a text from then on does not share
 // what was parsed before. When the server says that the result of a statement has changed since it was parsed ("cached plan
-// must not change result type"), the client is told, as without a pooler; whoever uses the statement from then on has it
-// parsed anew. So a change made past the pooler may be told once to a client that has parsed the text after it.
+// must not change result type"), the client is told, as without a pooler. A client that was told the result of a statement is
+// told so, too, where a server connection has parsed it later (shape); others have it parsed anew. A change made past the pooler
+// may be told once to a client that has parsed the text after it.
 //
 // The unnamed statement is kept up to 16 KiB and parsed again when it is used in another transaction. One that is longer
 // keeps the connection until it was bound once.

@@ -137,8 +137,7 @@ func (s *Session) parseAs(n *named) verdict {
 		s.statements.release(n.stmt)
 		return wait
 	case s.status == wire.StatusFailed: // the server decides whether it may be parsed now
-		s.close(n.stmt.name)
-		slot.ready, slot.segment = false, s.segment
+		s.reparse(slot)
 		e.slot = slot
 	default:
 		s.server.slots.touch(slot)
@@ -160,6 +159,13 @@ func (s *Session) newSlot(stmt *statement) *slot {
 
 // unsettled says that it is not known yet whether the server has a statement that was parsed before the last Sync.
 func (s *Session) unsettled(slot *slot) bool { return !slot.ready && slot.segment != s.segment }
+
+// reparse has a statement closed in front of a Parse that follows.
+func (s *Session) reparse(slot *slot) {
+	s.scratch = wire.AppendClose(s.scratch, wire.TargetStatement, slot.stmt.name)
+	s.push(entry{kind: closing, fate: hidden, slot: slot})
+	slot.ready, slot.segment = false, s.segment
+}
 
 // close appends a Close of a statement of the server's.
 func (s *Session) close(name string) {
@@ -213,6 +219,9 @@ func (s *Session) noteUse(p wire.Piece, k kind) verdict {
 	if v != forward {
 		return v
 	}
+	if v := s.compare(n, slot); v != forward {
+		return v
+	}
 	s.run(&n.stmt.traits)
 	s.server.slots.touch(slot)
 	if k == bind {
@@ -252,7 +261,7 @@ func (s *Session) use(p wire.Piece, e entry, portal []byte, name string, rest in
 // findSlot returns the client's statement on the server; or what has to be done first.
 func (s *Session) findSlot(n *named) (*slot, verdict) {
 	slot := s.server.slots.of[n.stmt]
-	if s.outdated(n.stmt, slot != nil) {
+	if s.outdated(n, slot != nil) {
 		fresh := s.statementOf([]byte(n.stmt.body))
 		if fresh == nil {
 			return nil, s.refuseOwed(refusedText)
@@ -267,17 +276,28 @@ func (s *Session) findSlot(n *named) (*slot, verdict) {
 	case slot != nil:
 		return slot, forward
 	}
+	slot = s.newSlot(n.stmt)
+	s.bring(n, slot)
+	return nil, inject
+}
+
+// bring has the server parse the client's statement.
+func (s *Session) bring(n *named, slot *slot) {
 	s.counts.ServerParses++
 	s.scratch = wire.AppendParseBody(s.scratch, n.stmt.name, n.stmt.body)
-	s.push(entry{kind: parsing, fate: hidden, use: n, slot: s.newSlot(n.stmt)})
-	return nil, inject
+	s.push(entry{kind: parsing, fate: hidden, use: n, slot: slot})
+	if n.shape != unknown {
+		s.ask(n, slot)
+		s.doubted = slot
+	}
 }
 
 // outdated says that the session needs another statement with the same text: the plans that servers have do not fit any more,
 // or it is shared with sessions that have other settings.
-func (s *Session) outdated(stmt *statement, there bool) bool {
+func (s *Session) outdated(n *named, there bool) bool {
+	stmt := n.stmt
 	switch {
-	case stmt.stale.Load():
+	case stmt.stale.Load() && n.shape == unknown:
 		return true
 	case !stmt.shared:
 		return false

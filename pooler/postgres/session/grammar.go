@@ -117,7 +117,11 @@ func (t *text) first(w []byte) {
 		t.all, t.changes = true, true
 	case "call":
 		t.changes = true
-	case "begin", "then", "else", "loop", "execute":
+	case "fetch":
+		t.fluid = true
+	case "execute":
+		g.fresh, t.fluid = t.all, !t.all
+	case "begin", "then", "else", "loop":
 		g.fresh = t.all // in a DO another statement follows
 	default:
 		t.within(w, false, anyWord)

@@ -18,6 +18,7 @@ const (
 	refusedMany       // ErrorResponse, which is replaced: the session has too many of them
 	refusedText       // ErrorResponse, which is replaced: this process keeps too much text
 	refusedBlock      // ErrorResponse, which is replaced: BEGIN in statement mode
+	refusedShape      // ErrorResponse, which is replaced: the statement's result is another than the client was told
 	replay            // everything up to ReadyForQuery: settings that the session cannot do without
 	replayName        // the same: only the application's name
 )

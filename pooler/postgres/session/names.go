@@ -7,8 +7,9 @@ const maxName = 63
 
 // named is a statement of the client's.
 type named struct {
-	name string // as the client calls it
-	stmt *statement
+	name  string // as the client calls it
+	stmt  *statement
+	shape shape // that the client was told
 }
 
 // names are the statements of a session by what the client calls them. What the server has not confirmed yet is ahead: it is

@@ -9,7 +9,9 @@ func (s *Session) done() {
 			s.server.follow(s.chosen)
 		}
 	case e.kind == parsing && e.slot != nil:
-		e.slot.ready = true
+		e.slot.ready, e.slot.there = true, true
+	case e.kind == closing && e.slot != nil:
+		e.slot.there = false
 	}
 	if e.names && e.use != nil && e.kind == parsing {
 		s.names.set(e.use)
@@ -28,10 +30,15 @@ func (s *Session) done() {
 func (s *Session) lose() {
 	e := s.owed.first()
 	if e.kind == parsing && e.slot != nil && e.fate != made {
-		s.server.dropSlot(e.slot)
+		if e.slot.ready = e.slot.there; !e.slot.there {
+			s.server.dropSlot(e.slot)
+		}
 	}
 	if e.kind == parsing && e.names && e.use != nil {
 		s.statements.release(e.use.stmt)
+	}
+	if e.kind == describe && e.slot != nil && e.fate == hidden {
+		e.slot.asked = false
 	}
 	s.owed.drop()
 	if e.unnamed {

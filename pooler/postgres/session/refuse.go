@@ -29,6 +29,9 @@ var (
 		Message:  textBlock,
 		Hint:     hintBlock,
 	})
+	shapeRefused = wire.AppendErrorResponse(nil, wire.Report{
+		Severity: wire.SeverityError, Code: wire.CodeFeatureNotSupported, Message: "cached plan must not change result type",
+	})
 	blockFatal = wire.AppendErrorResponse(nil, wire.Report{
 		Severity: wire.SeverityFatal,
 		Code:     wire.CodeFeatureNotSupported,

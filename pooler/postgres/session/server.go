@@ -11,12 +11,16 @@ const (
 	seenTag     = 16      // of a command tag
 	seenError   = 2 << 10 // of an error: its severity, its code, the names in its message
 	seenSetting = 4 << 10 // of a reported setting: name and value
+	seenShape   = 4 << 10 // of a description of parameters or a result
 )
 
 var serverRules = wire.BackendRules(map[byte]wire.Rule{
 	wire.TypeCommandComplete: wire.Prefix(seenTag, wire.MaxLargeBody),
 	wire.TypeErrorResponse:   wire.Prefix(seenError, wire.MaxLargeBody),
 	wire.TypeParameterStatus: wire.Prefix(seenSetting, wire.MaxLargeBody),
+
+	wire.TypeParameterDescription: wire.Prefix(seenShape, wire.MaxLargeBody),
+	wire.TypeRowDescription:       wire.Prefix(seenShape, wire.MaxLargeBody),
 })
 
 // FromServer takes what the attached server has sent.
@@ -111,6 +115,8 @@ func (s *Session) keeps(p wire.Piece) bool {
 		return e.replays() || s.givesBack(p)
 	case wire.TypeParseComplete, wire.TypeCloseComplete:
 		return e.fate == hidden
+	case wire.TypeParameterDescription, wire.TypeRowDescription, wire.TypeNoData:
+		return e.fate == hidden || e.replays()
 	}
 	return e.replays()
 }
@@ -120,7 +126,7 @@ func (e entry) replays() bool { return e.kind == replay || e.kind == replayName 
 // rewords says whether the client is told another error than the server's.
 func (s *Session) rewords(e entry, body []byte) bool {
 	switch e.kind {
-	case refusedNames, refusedMany, refusedText, refusedBlock, replay, replayName:
+	case refusedNames, refusedMany, refusedText, refusedBlock, refusedShape, replay, replayName:
 		return true
 	}
 	return s.expired && isCanceled(body) || leaks(e, body)
@@ -183,6 +189,10 @@ func (s *Session) swallow(p wire.Piece) []byte {
 		s.ready(p.Body()[0])
 	case wire.TypeParseComplete, wire.TypeCloseComplete:
 		s.answered(p)
+	case wire.TypeParameterDescription, wire.TypeRowDescription, wire.TypeNoData:
+		if !e.replays() {
+			s.answered(p)
+		}
 	}
 	return nil
 }
@@ -208,6 +218,8 @@ func (s *Session) reword(e entry, p wire.Piece) []byte {
 		reply = textRefused
 	case e.kind == refusedBlock:
 		reply = blockRefused
+	case e.kind == refusedShape:
+		reply = shapeRefused
 	default:
 		reply = s.rename(e, p)
 	}
@@ -315,6 +327,9 @@ func (s *Session) startCopy() {
 // answered takes a message that may be the end of a reply to the oldest entry of the ledger.
 func (s *Session) answered(p wire.Piece) {
 	k := s.owed.first().kind
+	if k == describe {
+		s.described(p)
+	}
 	switch p.Type {
 	case wire.TypeParseComplete:
 		s.expect(k == parsing)

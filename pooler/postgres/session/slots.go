@@ -6,6 +6,9 @@ type slot struct {
 	prev, next *slot
 	segment    uint32 // where its Parse was sent
 	ready      bool   // the server has confirmed it
+	there      bool   // and has it, though it may be about to be parsed anew
+	asked      bool   // the server is asked for its shape
+	shape      shape
 }
 
 // slots are the statements of one server connection, from the one used last to the one that was not used for longest.

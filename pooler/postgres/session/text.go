@@ -7,6 +7,7 @@ type traits struct {
 	resets  bool   // it may give settings the values they had at the login
 	changes bool   // it may change settings, if only for the transaction
 	defines bool   // it is a DO that may change tables
+	fluid   bool   // it is FETCH or EXECUTE: what its result is depends on what it names, each time
 	drops   bool   // it may close prepared statements
 	hasPath bool   // it is one SET search_path for the session and nothing else
 	path    string // the names that SET names, as written; empty: as at the login

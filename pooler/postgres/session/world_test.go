@@ -45,8 +45,14 @@ func (w *world) act(p *player, a Action) {
 
 // tidy sees that what is known about an idle connection is so.
 func (w *world) tidy() {
-	if n := len(w.b.prepared); n > w.server.slots.len()+3 { // the unnamed one, and two that stand for none
-		w.t.Fatalf("%d statements are on the connection, %d are known: %v", n, w.server.slots.len(), w.b.prepared)
+	known := map[string]bool{"": true, nameTaken: true}
+	for stmt := range w.server.slots.of {
+		known[stmt.name] = true
+	}
+	for name := range w.b.prepared {
+		if !known[name] {
+			w.t.Fatalf("the connection has %s, which nobody knows", name)
+		}
 	}
 	for stmt, slot := range w.server.slots.of {
 		if _, ok := w.b.prepared[stmt.name]; !ok || !slot.ready {
