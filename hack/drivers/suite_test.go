@@ -5,7 +5,6 @@ package drivers_test
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -60,21 +59,7 @@ func serve(t *testing.T, db *pgtest.Server, mode postgres.PoolMode, maxOpen int)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- engine.Serve(ln) }()
-	t.Cleanup(func() {
-		ln.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-		t.Logf("%+v", engine.Stats())
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return ln.Addr().(*net.TCPAddr).Port
+	at := pgtest.Front(t, engine)
+	t.Cleanup(func() { t.Logf("%+v", engine.Stats()) })
+	return at.Port
 }

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,30 +188,10 @@ func (g *ground) weir(t *testing.T, s *Script, v variant) (Target, *postgres.Eng
 		t.Fatal(err)
 	}
 	target := Target{
-		Addr: listen(t, engine), User: "app", Password: password, Database: db.name, Bytewise: v.bytewise,
+		Addr: pgtest.Front(t, engine).String(), User: "app", Password: password, Database: db.name, Bytewise: v.bytewise,
 		TLS: &tls.Config{RootCAs: g.authority.Pool, ServerName: "localhost"}, Admin: db.admin,
 	}
 	return target, engine
-}
-
-func listen(t *testing.T, engine *postgres.Engine) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- engine.Serve(ln) }()
-	t.Cleanup(func() {
-		ln.Close()
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-		if err := engine.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return ln.Addr().String()
 }
 
 func TestAClientCannotTellWeirFromPostgreSQL(t *testing.T) {

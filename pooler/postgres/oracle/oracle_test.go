@@ -68,19 +68,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.apply()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.addr = ln.Addr().(*net.TCPAddr)
-	served := make(chan error, 1)
-	go func() { served <- w.engine.Serve(ln) }()
-	t.Cleanup(func() {
-		ln.Close()
-		if err := errors.Join(<-served, w.engine.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	w.addr = pgtest.Front(t, w.engine)
 	return w
 }
 
