@@ -402,7 +402,7 @@ func (s *Session) noteQuery(p wire.Piece) verdict {
 	if !s.lend(closes) {
 		return s.endWith(entry{kind: query, unnamed: true})
 	}
-	s.names.closing, s.names.segment = closes, s.segment
+	s.server.closing, s.names.segment = closes, s.segment
 	s.endWith(entry{kind: query, unnamed: true, names: true})
 	return s.behind(p)
 }

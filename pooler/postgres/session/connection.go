@@ -15,6 +15,9 @@ type Server struct {
 	have       settings          // how its settings differ from those
 	slots      slots
 	lent       []string // names of the client's that it has, so that a DEALLOCATE finds them
+	closing    string   // names that the DEALLOCATEs of the Query that is owed will close, in order, each with a zero byte
+	bound      string   // the name that what was bound last deallocates, and a zero byte
+	doubted    *slot    // that was parsed anew for the message at hand, to compare shapes
 	scratch    []byte   // what is made up for the client
 	parameters shape    // of the statement that the server describes
 	role       bool     // the server was promoted, or the like

@@ -23,9 +23,9 @@ func (s *Session) noteExecute(p wire.Piece) verdict {
 	}
 	s.counts.Queries++
 	e := entry{kind: execute, names: true}
-	lends := s.lend(s.closing)
+	lends := s.lend(s.server.bound)
 	if lends {
-		name, _, _ := strings.Cut(s.closing, "\x00")
+		name, _, _ := strings.Cut(s.server.bound, "\x00")
 		e.use = s.names.find([]byte(name))
 	}
 	s.names.closes, s.names.segment = true, s.segment
@@ -115,7 +115,7 @@ func (s *Session) deallocated() {
 		s.deallocate(e.use.name)
 	case e.kind == query:
 		var name string
-		name, s.names.closing, _ = strings.Cut(s.names.closing, "\x00")
+		name, s.server.closing, _ = strings.Cut(s.server.closing, "\x00")
 		s.deallocate(name)
 	}
 }

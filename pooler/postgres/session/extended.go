@@ -288,7 +288,7 @@ func (s *Session) bring(n *named, slot *slot) {
 	s.push(entry{kind: parsing, fate: hidden, use: n, slot: slot})
 	if n.shape != unknown {
 		s.ask(n, slot)
-		s.doubted = slot
+		s.server.doubted = slot
 	}
 }
 
@@ -376,7 +376,7 @@ func (s *Session) noteClose(p wire.Piece) verdict {
 
 // run notes what a text does that is about to be run.
 func (s *Session) run(has *traits) {
-	s.closes, s.closing = has.drops, has.closes
+	s.closes, s.server.bound = has.drops, has.closes
 	s.sets = s.sets || has.sets
 	if has.resets && !s.own.empty() {
 		s.resets, s.reset = true, s.segment

@@ -20,7 +20,6 @@ type names struct {
 	segment uint32                // of what is ahead: never of more than one
 	closes  bool                  // an Execute is owed that may close statements: the rest of its batch waits for it
 	asked   bool                  // the server was told not to wait for the end of the batch with that
-	closing string                // names that the DEALLOCATEs of the Query that is owed will close, in order, each with a zero byte
 	bytes   int                   // texts of known
 	under   unique.Handle[string] // settings when the first was parsed, but search_path
 }

@@ -75,7 +75,7 @@ func (s *Session) forgetAhead() {
 	if len(s.names.ahead) > 0 {
 		clear(s.names.ahead)
 	}
-	s.names.closes, s.names.asked, s.names.closing = false, false, ""
+	s.names.closes, s.names.asked, s.server.closing = false, false, ""
 }
 
 // removeName forgets a statement of the client's.

@@ -67,14 +67,12 @@ type Session struct {
 	copying  bool // the server reads COPY data
 	ignored  bool // a Sync was sent while copying, which the server ignores
 
-	closes  bool   // what was bound last may close prepared statements
-	closing string // the one that it names, and a zero byte
+	closes bool // what was bound last may close prepared statements
 
-	sets    bool  // a text of this lease may have set what is not tracked
-	resets  bool  // a text under way may give settings the values they had at the login
-	doubted *slot // that was parsed anew for the message at hand, to compare shapes
-	regain  bool  // the server has not got the session's settings any more
-	changes bool  // a text of this lease may have changed settings, or tables
+	sets    bool // a text of this lease may have set what is not tracked
+	resets  bool // a text under way may give settings the values they had at the login
+	regain  bool // the server has not got the session's settings any more
+	changes bool // a text of this lease may have changed settings, or tables
 
 	mayDefine bool // a DO of this lease may change tables
 	defined   bool // the transaction at hand has changed tables
@@ -115,7 +113,8 @@ func (s *Session) Attach(server *Server) {
 	s.server, s.status = server, wire.StatusIdle
 	s.text, s.owed.ring, s.scratch = &server.desk.text, server.desk.ring, server.desk.scratch
 	s.starting, s.adapted = true, false
-	s.sets, s.resets, s.regain, s.changes = false, false, false, false
+	s.sets, s.resets, s.regain, s.changes, s.closes = false, false, false, false, false
+	server.closing, server.bound, server.doubted = "", "", nil
 	s.mayDefine, s.defined = false, false
 }
 
@@ -266,7 +265,6 @@ func (s *Session) detach(do Action) Action {
 	s.server = nil
 	s.unsynced, s.ignoring, s.copying, s.ignored, s.starting = false, false, false, false, false
 	s.unnamed.here = false
-	s.doubted = nil
 	s.path = path{}
 	s.replays = 0
 	s.sending, s.delivering, s.uncertain, s.tainted, s.expired = false, false, false, false, false

@@ -20,14 +20,14 @@ const unknown shape = 0
 
 // compare sees that a statement is on the server what the client was told that it is.
 func (s *Session) compare(n *named, slot *slot) verdict {
-	doubted := s.doubted
+	doubted := s.server.doubted
 	switch {
 	case n.shape == unknown || s.uncertain:
 		return forward
 	case slot.asked:
 		return wait
 	}
-	s.doubted = nil
+	s.server.doubted = nil
 	switch {
 	case slot.shape == n.shape:
 		return forward
@@ -42,7 +42,7 @@ func (s *Session) compare(n *named, slot *slot) verdict {
 		s.reparse(slot)
 		s.bring(n, slot)
 	}
-	s.doubted = slot
+	s.server.doubted = slot
 	return inject
 }
 
