@@ -109,6 +109,7 @@ func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
 		if s.paused != nil && s.paused(key) {
 			p.pause() // before anything is dialed
 		}
+		p.shrink() // its tenant may have less by its Config
 		p.serve()
 		s.pools[key] = p
 	}

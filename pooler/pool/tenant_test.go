@@ -120,6 +120,25 @@ func TestWhatATenantMayHaveChangesAtOnce(t *testing.T) {
 	})
 }
 
+func TestThePoolThatIsMadeLastDecidesWhatItsTenantMayHave(t *testing.T) {
+	less := func(key string) pool.Config {
+		if key == "app/b" {
+			return ofTenant(eternal(10), key, 1)
+		}
+		return ofTenant(eternal(10), key, 3)
+	}
+	bubbleOf(t, 10, less, func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
+		a, b, c := ask(of(s, "app/a"), 0), ask(of(s, "app/a"), 0), ask(of(s, "app/a"), 0)
+		for _, c := range []*client{a, b, c} {
+			c.lease.Release()
+		}
+		mustServe(t, ask(of(s, "app/b"), 0))
+		if st := s.Stats(); st.Open != 1 || st.ClosedSurplus != 2 {
+			t.Errorf("%d open, %d closed as surplus; want 1, and 2 before the last yielded", st.Open, st.ClosedSurplus)
+		}
+	})
+}
+
 func TestAPoolKeepsItsTenant(t *testing.T) {
 	bubbleTenants(t, 10, 2, func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
 		ask(of(s, "app/a"), 0).lease.Release()
