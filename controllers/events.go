@@ -27,7 +27,8 @@ func (p *pass) announce(old, new v1alpha1.ConnectionPoolStatus) {
 	}
 }
 
-// notable lists what a person should hear of: the pool has become ready, held, stalled or saturated, or cannot reach a destination.
+// notable lists what a person should hear of: the pool has become ready, held, stalled or saturated, or cannot reach a
+// destination or look its users up.
 // A condition that stays what it was is not news.
 func notable(old, new v1alpha1.ConnectionPoolStatus) []note {
 	var notes []note
@@ -44,8 +45,10 @@ func notable(old, new v1alpha1.ConnectionPoolStatus) []note {
 	}
 	for i := range new.Destinations {
 		d := &new.Destinations[i]
-		if c := turned(conditionsOf(old, d.Name), d.Conditions, v1alpha1.ConditionReachable, metav1.ConditionFalse); c != nil {
-			notes = append(notes, note{corev1.EventTypeWarning, c.Reason, "destination \"" + d.Name + "\": " + c.Message})
+		for _, kind := range []string{v1alpha1.ConditionReachable, v1alpha1.ConditionUsersFound} {
+			if c := turned(conditionsOf(old, d.Name), d.Conditions, kind, metav1.ConditionFalse); c != nil {
+				notes = append(notes, note{corev1.EventTypeWarning, c.Reason, "destination \"" + d.Name + "\": " + c.Message})
+			}
 		}
 	}
 	return notes

@@ -39,6 +39,7 @@ func TestWhatPeopleAreTold(t *testing.T) {
 		"that clients wait":                 {new: with(condition(v1alpha1.ConditionSaturated, "True", "Waiting")), want: []note{{"Warning", "Waiting", "because of Waiting"}}},
 		"nothing when connections are left": {old: with(condition(v1alpha1.ConditionSaturated, "True", "Waiting")), new: with(condition(v1alpha1.ConditionSaturated, "False", "ConnectionsLeft"))},
 		"that a destination is unreachable": {old: at("main"), new: at("main", unreachable), want: []note{{"Warning", "Unreachable", `destination "main": because of Unreachable`}}},
+		"that users cannot be looked up":    {old: at("main"), new: at("main", condition(v1alpha1.ConditionUsersFound, "False", "LookupFailed")), want: []note{{"Warning", "LookupFailed", `destination "main": because of LookupFailed`}}},
 		"nothing of what still is":          {old: at("main", unreachable), new: at("main", unreachable)},
 		"the same of another destination":   {old: at("other", unreachable), new: at("main", unreachable), want: []note{{"Warning", "Unreachable", `destination "main": because of Unreachable`}}},
 		"nothing of what is not known":      {new: at("main", condition(v1alpha1.ConditionReachable, "Unknown", "NotTried"))},

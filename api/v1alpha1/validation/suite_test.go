@@ -12,13 +12,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
 )
 
-var api client.Client
+var (
+	config *rest.Config
+	api    client.Client
+)
 
 func TestValidation(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
@@ -34,7 +38,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		ErrorIfCRDPathMissing: true,
 	}
 	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) }) // also when Start fails late
-	config, err := environment.Start()
+	var err error
+	config, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())
 
 	scheme := runtime.NewScheme()

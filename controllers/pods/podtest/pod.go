@@ -34,10 +34,12 @@ type Pod struct {
 	draining bool
 	problems []podapi.Problem
 	faults   map[string]podapi.Problem // by destination
-	refusal  string
-	answer   string
-	pushes   int
-	polls    int
+
+	lookupFault string
+	refusal     string
+	answer      string
+	pushes      int
+	polls       int
 }
 
 // New makes a pod that serves nothing by itself, see Handler.
@@ -194,6 +196,7 @@ func (p *Pod) state() podapi.State {
 		if p.held {
 			destination.Idle, destination.Lent = 0, destination.Open
 		}
+		destination.LookupFault = p.lookupFault
 		if fault, bad := p.faults[d.Name]; bad {
 			destination.Reachable, destination.Fault = "False", &fault
 		}
@@ -280,6 +283,13 @@ func (p *Pod) SetFault(destination string, fault podapi.Problem) {
 		return
 	}
 	p.faults[destination] = fault
+}
+
+// SetLookupFault makes lookups of users fail; an empty one mends them.
+func (p *Pod) SetLookupFault(fault string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lookupFault = fault
 }
 
 // Refuse makes the pod refuse every push with a reason; an empty one ends that.
