@@ -3,7 +3,9 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -91,23 +93,25 @@ func TestWhenToLookAgain(t *testing.T) {
 	other := errors.New("the API server is away")
 	tests := map[string]struct {
 		err     error
+		requeue time.Duration // of the plan
 		pushed  bool
 		want    reconcile.Result
 		wantErr bool
 	}{
-		"as the plan says": {want: reconcile.Result{RequeueAfter: plan.Slow}},
-		"soon after a push, to give out what pods let go of": {pushed: true, want: reconcile.Result{RequeueAfter: soon}},
-		"soon after a lost race":                             {err: fmt.Errorf("write: %w", errChanged), want: reconcile.Result{RequeueAfter: soon}},
-		"in a second while an object is being deleted":       {err: fmt.Errorf("wait: %w", errLeaving), want: reconcile.Result{RequeueAfter: plan.Fast}},
-		"in a second after both":                             {err: errors.Join(errChanged, errLeaving), want: reconcile.Result{RequeueAfter: plan.Fast}},
-		"with growing pauses after an error":                 {err: other, wantErr: true},
-		"with growing pauses after an error among others":    {err: errors.Join(errChanged, other), wantErr: true},
+		"in calm after pools in which something moves": {requeue: plan.Slow, want: again(plan.Slow, idle)},
+		"as the plan says": {requeue: plan.Fast, want: again(plan.Fast, urgent)},
+		"soon after a push, to give out what pods let go of": {requeue: plan.Slow, pushed: true, want: again(soon, urgent)},
+		"soon after a lost race":                             {err: fmt.Errorf("write: %w", errChanged), want: again(soon, urgent)},
+		"in a second while an object is being deleted":       {err: fmt.Errorf("wait: %w", errLeaving), want: again(plan.Fast, urgent)},
+		"in a second after both":                             {err: errors.Join(errChanged, errLeaving), want: again(plan.Fast, urgent)},
+		"with growing pauses after an error":                 {err: other, want: again(0, urgent), wantErr: true},
+		"with growing pauses after an error among others":    {err: errors.Join(errChanged, other), want: again(0, urgent), wantErr: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &pass{plan: &plan.Plan{Requeue: plan.Slow}, known: &remembered{}, pushed: test.pushed}
+			p := &pass{plan: &plan.Plan{Requeue: test.requeue}, known: &remembered{}, pushed: test.pushed}
 			got, err := p.result(test.err)
-			if got != test.want || (err != nil) != test.wantErr {
+			if !reflect.DeepEqual(got, test.want) || (err != nil) != test.wantErr {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})

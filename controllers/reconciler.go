@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
 	"github.com/weir-dev/weir/controllers/plan"
@@ -89,24 +90,35 @@ func (r *Reconciler) forget(request ctrl.Request) {
 	r.applier.forget(r.memory.forget(request.NamespacedName)...)
 }
 
+// What is looked at first when there is more to look at than can be: pools that change, or whose pods have something to say.
+// A pool in calm is only looked at again to renew the numbers of its status.
+const (
+	urgent = 0
+	idle   = handler.LowPriority
+)
+
 // result turns the outcome of a pass into when to look again.
 func (p *pass) result(err error) (ctrl.Result, error) {
 	p.known.trusts = 0
 	switch {
 	case err == nil && p.pushed: // what pods proved may be given to others at once
-		return ctrl.Result{RequeueAfter: soon}, nil
+		return again(soon, urgent), nil
+	case err == nil && p.plan.Requeue == plan.Slow:
+		p.known.trusts = calm
+		return again(plan.Slow, idle), nil
 	case err == nil:
-		if p.plan.Requeue == plan.Slow {
-			p.known.trusts = calm
-		}
-		return ctrl.Result{RequeueAfter: p.plan.Requeue}, nil
+		return again(p.plan.Requeue, urgent), nil
 	case only(err, errChanged):
-		return ctrl.Result{RequeueAfter: soon}, nil
+		return again(soon, urgent), nil
 	case only(err, errChanged, errLeaving):
-		return ctrl.Result{RequeueAfter: plan.Fast}, nil
+		return again(plan.Fast, urgent), nil
 	default:
-		return ctrl.Result{}, err
+		return ctrl.Result{Priority: new(urgent)}, err
 	}
+}
+
+func again(after time.Duration, priority int) ctrl.Result {
+	return ctrl.Result{RequeueAfter: after, Priority: &priority}
 }
 
 // only says whether an error is nothing but the ones named.
