@@ -27,6 +27,9 @@ const (
 
 	// idleTimeout is longer than the slowest poll, so that polling does not dial.
 	idleTimeout = 90 * time.Second
+	// connBuffer is what net/http sets aside for each connection, once for each direction. There is one or two for each pod, and
+	// most of the time nothing is on them.
+	connBuffer = 1 << 10
 	// keepAlive is the interval of TCP keep-alives on kept connections.
 	keepAlive = 15 * time.Second
 	// maxStateBytes bounds an answer: 32 destinations with a histogram each are about 40 kB.
@@ -131,6 +134,8 @@ func New(options Options) *Client {
 			MaxIdleConnsPerHost: 1,
 			IdleConnTimeout:     idleTimeout,
 			DisableCompression:  true,
+			ReadBufferSize:      connBuffer,
+			WriteBufferSize:     connBuffer,
 		},
 		// A control port has no reason to send the operator elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
