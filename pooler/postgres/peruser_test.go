@@ -69,11 +69,12 @@ func TestWhoWaitsForOthersOfItsUserIsToldSo(t *testing.T) {
 	f := withTwoEach(t)
 	cfg := config(f.db)
 	cfg.Limits.MaxOpen, cfg.Limits.MaxIdle, cfg.Limits.MaxOpenPerUser = 6, 6, 2
-	cfg.Limits.AcquireTimeout = 100 * time.Millisecond
+	first, second, late := f.connectTo("app"), f.connectTo("postgres"), f.connectTo("app")
+	exec(t, first, "BEGIN")
+	exec(t, second, "BEGIN")
+	cfg.Limits.AcquireTimeout = 100 * time.Millisecond // from now on, when nothing is to be dialed
 	f.apply(cfg)
-	exec(t, f.connectTo("app"), "BEGIN")
-	exec(t, f.connectTo("postgres"), "BEGIN")
-	_, err := f.connectTo("app").Exec(within(t), "SELECT 1")
+	_, err := late.Exec(within(t), "SELECT 1")
 	wantCode(t, err, "53300")
 	if want := `user "app" has 2 of 2 open, 2 lent, 0 clients ahead`; !strings.Contains(err.Error(), want) {
 		t.Errorf("the client is told %v, want %s", err, want)
