@@ -36,8 +36,8 @@ type Session struct {
 	names      names
 	unnamed    unnamed
 	path       path
-	chosen     settings // the client's
-	own        settings // that it chose at its login
+	chosen     settings  // the client's
+	own        *settings // that it chose at its login
 	counts     Counts
 	pulse      Pulse
 
@@ -99,11 +99,17 @@ func New(mode Mode, statements *Statements, chosen []wire.Param) Session {
 		s.mode, s.once = Lasting, true
 	}
 	for _, p := range chosen {
-		s.own = s.own.with(p.Name, p.Value)
+		s.chosen = s.chosen.with(p.Name, p.Value)
 	}
-	s.chosen = s.own
+	if s.own = &noSettings; len(chosen) > 0 {
+		own := s.chosen
+		s.own = &own
+	}
 	return s
 }
+
+// noSettings are the own settings of all sessions that have chosen none.
+var noSettings settings
 
 // Tag is equal for sessions and servers whose settings are. It is not 0.
 func (s *Session) Tag() uint64 { return s.chosen.tag() }
