@@ -28,7 +28,7 @@ var _ = Describe("a HorizontalPodAutoscaler", func() {
 		must("-n", "kube-system", "rollout", "status", "deployment/metrics-server", "--timeout=120s")
 
 		apply(strings.Replace(poolManifest(pool, 1, "postgres.demo.svc", "app-users", ""), "  replicas: 1\n", "", 1))
-		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+		DeferCleanup(removePool, pool)
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 		apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
 		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))

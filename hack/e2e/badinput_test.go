@@ -12,7 +12,7 @@ import (
 // Each kind of bad input gives a condition with a reason, and a sentence that says what to do.
 var _ = Describe("bad input", func() {
 	remove := func(pool string) {
-		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+		DeferCleanup(removePool, pool)
 	}
 
 	It("names the Secret that is missing, and goes on when it comes", func() {

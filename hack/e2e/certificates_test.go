@@ -47,7 +47,7 @@ var _ = Describe("the listener's certificate", func() {
 		serve("old")
 		DeferCleanup(func() { must("-n", namespace, "delete", "secret", secret) })
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", "") + fmt.Sprintf("  listener: {tls: {mode: Required, secretRef: {name: %s}}}\n", secret))
-		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+		DeferCleanup(removePool, pool)
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 		before := podUIDs(pool)
 		Eventually(func() error { return query("old") }, "30s").Should(Succeed()) // kube-proxies lag

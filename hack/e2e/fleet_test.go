@@ -65,7 +65,7 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 
 	BeforeAll(func() {
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
-		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+		DeferCleanup(removePool, pool)
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 	})
 

@@ -64,6 +64,13 @@ func podUIDs(pool string) []string {
 	return strings.Fields(out)
 }
 
+// removePool deletes a pool and returns when its pods are gone too: until then they have connections, which the next spec
+// would count.
+func removePool(pool string) {
+	must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s")
+	must("-n", namespace, "wait", "--for=delete", "pod", "-l", "weir.dev/pool="+pool, "--timeout=180s")
+}
+
 // inPostgres runs SQL as the superuser in the database's own pod, around every pool.
 func inPostgres(sql string) (string, error) {
 	return kubectl("-n", namespace, "exec", "deploy/postgres", "--", "psql", "-U", "postgres", "-XAtqc", sql)

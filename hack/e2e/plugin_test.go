@@ -17,7 +17,7 @@ var _ = Describe("kubectl weir", Ordered, func() {
 	BeforeAll(func() {
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
-		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s") })
+		DeferCleanup(removePool, pool)
 	})
 
 	It("shows pools from their status", func() {
@@ -30,7 +30,7 @@ var _ = Describe("kubectl weir", Ordered, func() {
 	It("explains a pool that is ready, and one that is not", func() {
 		Expect(weir("explain", pool)).To(Equal("Pool plugin-db is ready. Clients connect to plugin-db.demo.svc:5432."))
 		apply(poolManifest("plugin-lame", 1, "postgres.demo.svc", "no-such-users", ""))
-		DeferCleanup(func() { must("-n", namespace, "delete", "connectionpool", "plugin-lame", "--timeout=120s") })
+		DeferCleanup(removePool, "plugin-lame")
 		Eventually(func() string { return weir("explain", "plugin-lame") }).Should(And(
 			ContainSubstring("is not ready"), ContainSubstring("no-such-users")))
 	})
