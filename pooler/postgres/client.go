@@ -3,20 +3,17 @@ package postgres
 import (
 	"bytes"
 	"sync/atomic"
-	"time"
 	"unique"
 
 	"github.com/weir-dev/weir/pooler/loop"
-	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
 const (
-	linger    = time.Second // how long a client that was told to go may take to do so, and its last message to be taken
-	mostSaved = 16 << 10    // bytes that are taken from a client that waits
-	keptSaved = 256         // bytes of room that a client keeps for its next wait
+	mostSaved = 16 << 10 // bytes that are taken from a client that waits
+	keptSaved = 256      // bytes of room that a client keeps for its next wait
 )
 
 // goodbye is what a client sends that leaves in peace.
@@ -319,183 +316,4 @@ func (cl *client) count() {
 func (cl *client) unpin() {
 	cl.pinned = 0
 	cl.engine.counters.pinned.Add(-1)
-}
-
-// detached takes the server connection away from the client if do ends its lease.
-func (cl *client) detached(do session.Action) *conn {
-	switch do {
-	case session.Release, session.Reset, session.Discard:
-		c := cl.conn
-		cl.conn, c.client = nil, nil
-		return c
-	}
-	return nil
-}
-
-// finish ends the lease if do says so.
-func (cl *client) finish(do session.Action) {
-	if c := cl.detached(do); c != nil {
-		c.endLease(do)
-	}
-}
-
-// leave ends what the client has on the server.
-func (cl *client) leave(polite bool) {
-	cl.closing = true
-	if cl.waiter != nil {
-		cl.waiter.leave()
-	}
-	if cl.pinned != 0 {
-		cl.unpin()
-	}
-	if c := cl.conn; !polite && cl.part() {
-		c.arm() // what the client has not taken is of no matter any more
-		return
-	}
-	busy := cl.machine.Busy()
-	do := cl.machine.Leave(polite)
-	c := cl.detached(do)
-	switch {
-	case c == nil:
-		if cl.conn != nil {
-			cl.conn.arm() // what the client has not taken is of no matter any more
-		}
-	case do == session.Discard && busy && !c.broken.Load():
-		c.abort()
-	default:
-		c.endLease(do)
-	}
-}
-
-// vanish is for a client that is gone without a goodbye.
-func (cl *client) vanish() {
-	if !cl.closing {
-		cl.fail()
-		cl.leave(false)
-	}
-	cl.close()
-}
-
-// close forgets the client.
-func (cl *client) close() {
-	if cl.closed || !cl.started {
-		return
-	}
-	cl.closed = true
-	if !cl.closing {
-		cl.leave(false)
-	}
-	cl.fail()
-	cl.socket.Close()
-	cl.saved, cl.tls = nil, nil
-	cl.engine.gone(cl)
-}
-
-// idle says that nothing of the client is under way.
-func (cl *client) idle() bool {
-	return cl.started && cl.waiter == nil && !cl.moving && cl.machine.Idle()
-}
-
-// letGo tells the client to go, if it is to and nothing of it is under way.
-func (cl *client) letGo() {
-	if cl.drained.Load() && cl.idle() {
-		cl.hangUp(shutdownMessage)
-	}
-}
-
-// serverLost tells the client that its server connection is gone.
-func (cl *client) serverLost() {
-	cl.engine.counters.serversLost.Add(1)
-	if cl.machine.ServerDied() {
-		cl.hangUp(nil)
-		return
-	}
-	cl.hangUp(serverLostMessage)
-}
-
-// hangUp sends a last message and lets the client read it before the connection is closed. Nothing happens if the client is
-// going already. In the middle of a message of the server nothing is sent: it would be taken for data.
-func (cl *client) hangUp(message []byte) {
-	if cl.closing || !cl.started {
-		return
-	}
-	if cl.machine.Torn() {
-		message = nil
-	}
-	cl.leave(false)
-	if len(message) > 0 {
-		cl.write(message) // who is gone need not be told
-	}
-	cl.end()
-	cl.arm()
-	cl.lane.after(linger, cl.close)
-}
-
-// acquire answers the machine's Acquire: with a server connection, or with the reason why there is none. It reports false if
-// the answer is still to come.
-func (cl *client) acquire() bool {
-	for {
-		lease, ok := cl.engine.servers.TryAcquire(cl.key(), pool.Prefer(cl.lane.mark(cl.machine.Tag())))
-		if !ok {
-			cl.wait()
-			return false
-		}
-		if lease.Conn().spent() {
-			lease.Discard(nil)
-			continue
-		}
-		return cl.attach(lease)
-	}
-}
-
-// wait waits for a server connection. All waits for one statement share a deadline.
-func (cl *client) wait() {
-	if cl.deadline == 0 {
-		cl.deadline = momentOf(cl.lane.Now().Add(cl.engine.settings.Load().Limits.AcquireTimeout))
-	}
-	cl.lane.wait(cl, cl.deadline.time())
-}
-
-// served takes what the pool answers to who has waited.
-func (cl *client) served(lease pool.Lease[*conn], err error) {
-	switch {
-	case cl.closing && err == nil:
-		lease.Conn().spare(lease, func() {})
-	case cl.closing:
-	case err != nil:
-		cl.refuse(err)
-	case lease.Conn().spent():
-		lease.Discard(nil)
-		cl.wait()
-	case cl.attach(lease):
-		cl.resume()
-	}
-}
-
-// refuse tells the client why it gets no server connection. Its session goes on.
-func (cl *client) refuse(err error) {
-	cl.deadline = 0
-	cl.machine.Refuse(cl.engine.refusal(cl.key(), err))
-	cl.resume()
-}
-
-// attach gives the client a server connection. It reports false if that has to come from another lane first.
-func (cl *client) attach(lease pool.Lease[*conn]) bool {
-	c := lease.Conn()
-	if c.lane.Load() != cl.lane {
-		cl.moving = true
-		c.move(cl.lane, func() { cl.arrived(lease) })
-		return false
-	}
-	cl.deadline = 0
-	cl.traffic.assigned.Add(1)
-	c.lease, c.client, cl.conn = lease, cl, c
-	cl.machine.Attach(c.machine)
-	return true
-}
-
-// arrived takes a server connection that was on another lane.
-func (cl *client) arrived(lease pool.Lease[*conn]) {
-	cl.moving = false
-	cl.served(lease, nil)
 }
