@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/weir-dev/weir/pooler/loop"
@@ -162,8 +163,19 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 	c.lane.Store(lane)
 	e.conns.Store(c, nil)
 	e.readers.Add(1)
-	lane.Post(func() { c.open(fd) })
-	return c, nil
+	opened := make(chan struct{})
+	lane.Post(func() {
+		c.open(fd)
+		close(opened)
+	})
+	select { // who is lent it writes at once
+	case <-opened:
+		return c, nil
+	case <-lane.Ended(): // with all that was posted
+		e.conns.Delete(c)
+		e.readers.Done()
+		return nil, errors.Join(errClosing, syscall.Close(fd))
+	}
 }
 
 // serverLogin drives a login.Server.
