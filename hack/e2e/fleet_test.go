@@ -136,12 +136,9 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 			_, err := inPostgres(fmt.Sprintf("alter role app password '%s'", role))
 			Expect(err).NotTo(HaveOccurred())
 		}
-		taken := func(secret string) { // by every pod: the kubelet takes about a minute, and not the same for all
+		taken := func(secret string) {
 			GinkgoHelper()
-			Eventually(func() error {
-				_, err := throughPool("psql", strings.Replace(dsn, password, secret, 1), "-XAtqc", "select 1")
-				return err
-			}, "3m").MustPassRepeatedly(20).Should(Succeed())
+			everyPodAnswers(pool, strings.Replace(dsn, password, secret, 1))
 		}
 		DeferCleanup(func() { change(password, password); taken(password) })
 		change("a-new-one", "a-new-one")

@@ -58,9 +58,12 @@ func condition(pool, kind string) string {
 }
 
 // podUIDs are the UIDs of the pool's pods that are not being deleted, sorted.
-func podUIDs(pool string) []string {
+func podUIDs(pool string) []string { return ofPods(pool, ".metadata.uid") }
+
+// ofPods is a field of each of the pool's pods that are not being deleted, in the order of their UIDs.
+func ofPods(pool, field string) []string {
 	out := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "--sort-by=.metadata.uid", "-o",
-		`go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.uid}} {{end}}{{end}}`)
+		`go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{`+field+`}} {{end}}{{end}}`)
 	return strings.Fields(out)
 }
 
@@ -79,6 +82,19 @@ func inPostgres(sql string) (string, error) {
 // throughPool runs a client program in the client pod.
 func throughPool(args ...string) (string, error) {
 	return kubectl(append([]string{"-n", namespace, "exec", "client", "--"}, args...)...)
+}
+
+// everyPodAnswers waits until each pod of a pool serves a client with this DSN. The kubelet takes about a minute to bring what
+// is in a Secret to a pod, not the same for all, and longer on a busy machine.
+func everyPodAnswers(pool, dsn string) {
+	ips := ofPods(pool, ".status.podIP")
+	ExpectWithOffset(1, ips).NotTo(BeEmpty())
+	for _, ip := range ips {
+		EventuallyWithOffset(1, func() error {
+			_, err := throughPool("psql", dsn+"&hostaddr="+ip, "-XAtqc", "select 1")
+			return err
+		}, "6m").Should(Succeed(), "pod with IP %s", ip)
+	}
 }
 
 // stats asks a load pod what it has counted.

@@ -31,7 +31,21 @@ func TestCluster(t *testing.T) {
 	suite, reporter := GinkgoConfiguration()
 	suite.FailFast = false
 	RunSpecs(t, "Weir on a cluster", suite, reporter)
+	for _, failure := range failures { // at the end, where people look first
+		t.Log(failure)
+	}
 }
+
+// failures say in a few words what failed.
+var failures []string
+
+var _ = ReportAfterSuite("what failed", func(report Report) {
+	for _, spec := range report.SpecReports {
+		if spec.Failed() {
+			failures = append(failures, fmt.Sprintf("%s\n%s\n%s", spec.FullText(), spec.FailureLocation(), spec.FailureMessage()))
+		}
+	}
+})
 
 var _ = BeforeSuite(func() {
 	By("giving the suite a user and databases of its own, beside those of the demo")
