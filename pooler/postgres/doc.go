@@ -29,7 +29,8 @@
 //   - A place is free when the server has ended the connection or the failed login, not when it was told to.
 //   - A server connection is free when its last answer was handed to the client's socket or, if that is full, kept for it: a
 //     slow client does not hold what it has no use for.
-//   - An idle client holds a socket and its session: no goroutine and no buffer. Buffers are the lane's.
+//   - An idle client holds a socket and its session: no goroutine and no buffer. Buffers are the lane's. What a rush of logins
+//     has left in the heap is given back to the system.
 //   - Two clients share a server connection if database, user and startup parameters are the same on the server, those aside
 //     that PostgreSQL reports when they change (see split): those are set when the connection is lent, and connections that
 //     have them are preferred. What the server makes of such a parameter is found out at the first login that asks for it,

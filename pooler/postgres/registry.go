@@ -13,17 +13,15 @@ import (
 // registry holds the clients that are connected, logins included, and their cancel keys.
 type registry struct {
 	mu   sync.Mutex
-	all  map[*client]struct{}
+	all  map[uint32]*client // by process ID
 	last uint64             // id of the client that came last
-	keys map[uint32]*client // by process ID
 	pod  podID
 	gone chan struct{} // closed when the last client has gone; nil: nobody waits for that
 }
 
 func (r *registry) init(pod podID) {
 	r.pod = pod
-	r.all = make(map[*client]struct{})
-	r.keys = make(map[uint32]*client)
+	r.all = make(map[uint32]*client)
 }
 
 func (r *registry) len() int {
@@ -32,54 +30,47 @@ func (r *registry) len() int {
 	return len(r.all)
 }
 
-// add returns how many clients there are with this one.
+// add gives a client a process ID, which is random so that it tells nothing, and returns how many clients there are with
+// this one.
 func (r *registry) add(cl *client) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
 	cl.id = r.last
-	r.all[cl] = struct{}{}
+	for cl.cancel.PID == 0 || r.all[cl.cancel.PID] != nil {
+		var pid [4]byte
+		rand.Read(pid[:])                                    // never fails
+		cl.cancel.PID = binary.BigEndian.Uint32(pid[:]) >> 1 // drivers take it for a positive number
+	}
+	r.all[cl.cancel.PID] = cl
 	return len(r.all)
 }
 
 func (r *registry) remove(cl *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.all, cl)
-	if r.keys[cl.cancel.PID] == cl {
-		delete(r.keys, cl.cancel.PID)
-	}
+	delete(r.all, cl.cancel.PID)
 	if len(r.all) == 0 && r.gone != nil {
 		close(r.gone)
 		r.gone = nil
 	}
 }
 
-// name gives a client a cancel key of its own, with a secret of so many bytes: it begins with the pod's ID, the rest is random
-// like the process ID, which tells nothing either.
-func (r *registry) name(cl *client, secret int) {
-	key := login.CancelKey{Secret: make([]byte, secret)}
-	rand.Read(key.Secret[copy(key.Secret, r.pod[:]):]) // never fails
+// name gives a client the secret of its cancel key, of so many bytes: it begins with the pod's ID, the rest is random.
+func (r *registry) name(cl *client, length int) {
+	secret := make([]byte, length)
+	rand.Read(secret[copy(secret, r.pod[:]):])
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for {
-		var pid [4]byte
-		rand.Read(pid[:])
-		key.PID = binary.BigEndian.Uint32(pid[:]) >> 1 // drivers take it for a positive number
-		if key.PID != 0 && r.keys[key.PID] == nil {
-			break
-		}
-	}
-	cl.cancel = key
-	r.keys[key.PID] = cl
+	cl.cancel.Secret = secret
 }
 
 // find returns the client that a cancel request names; nil: none.
 func (r *registry) find(key login.CancelKey) *client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cl := r.keys[key.PID]
-	if cl == nil || subtle.ConstantTimeCompare(cl.cancel.Secret, key.Secret) != 1 {
+	cl := r.all[key.PID]
+	if cl == nil || cl.cancel.Secret == nil || subtle.ConstantTimeCompare(cl.cancel.Secret, key.Secret) != 1 {
 		return nil
 	}
 	return cl
@@ -89,7 +80,7 @@ func (r *registry) list() []*client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := make([]*client, 0, len(r.all))
-	for cl := range r.all {
+	for _, cl := range r.all {
 		list = append(list, cl)
 	}
 	return list

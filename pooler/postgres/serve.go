@@ -129,6 +129,7 @@ func (en *entry) admit(tooMany bool) bool {
 	done()
 	if in {
 		en.traffic.logins.Add(1)
+		arrivals.saw()
 		if en.console != nil {
 			en.command()
 			return false
