@@ -70,7 +70,13 @@ func (t *text) begin(v *Server) {
 
 // feed takes the next piece of the text, which ends with a zero byte.
 func (t *text) feed(piece []byte) {
-	for _, c := range piece {
+	for i := 0; i < len(piece); i++ {
+		if t.position == inCode {
+			if i += t.letters(piece[i:]); i == len(piece) {
+				return
+			}
+		}
+		c := piece[i]
 		switch t.position {
 		case inCode:
 			t.code(c)
@@ -96,6 +102,18 @@ func (t *text) feed(piece []byte) {
 			return
 		}
 	}
+}
+
+// letters takes the letters and digits that a piece begins with, and returns how many there are. Most of a text is such.
+func (t *text) letters(piece []byte) (n int) {
+	for ; n < len(piece); n++ {
+		l := class[piece[n]]
+		if l == 0 {
+			break
+		}
+		t.letter(l)
+	}
+	return n
 }
 
 // code takes a byte outside of strings and comments.
