@@ -3,16 +3,15 @@ package controllers
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
@@ -46,26 +45,13 @@ var errChanged = errors.New("the object has changed meanwhile")
 type applier struct {
 	client client.Client // writes
 	direct client.Reader // reads past the cache
-
-	mu   sync.Mutex
-	last map[types.UID]applied // by UID of the child
-}
-
-// applied is what was last applied to a child, and which version of it came out.
-type applied struct {
-	hash            [sha256.Size]byte
-	resourceVersion string
-}
-
-func newApplier(c client.Client, direct client.Reader) *applier {
-	return &applier{client: c, direct: direct, last: map[types.UID]applied{}}
 }
 
 // apply makes a child what desired says. Live is the child as the cache shows it, or nil. With a version, only that version
 // is overwritten (createOnly: none); without, any. The result is the child as the API server has it, unless there was
 // nothing to do: then it is nil.
-func (a *applier) apply(ctx context.Context, pool *v1alpha1.ConnectionPool, desired runtime.ApplyConfiguration, live client.Object, version string) (*unstructured.Unstructured, error) {
-	object, hash, err := encode(desired)
+func (a *applier) apply(ctx context.Context, pool *v1alpha1.ConnectionPool, known *remembered, desired runtime.ApplyConfiguration, live client.Object, version string) (*unstructured.Unstructured, error) {
+	object, err := encode(desired)
 	if err != nil {
 		return nil, err
 	}
@@ -78,30 +64,40 @@ func (a *applier) apply(ctx context.Context, pool *v1alpha1.ConnectionPool, desi
 		if err := mayWrite(pool, object, live); err != nil {
 			return nil, err
 		}
-		if a.nothingToDo(live, hash) {
-			return nil, nil
+		if nothing, err := known.nothingToDo(object, live); nothing || err != nil {
+			return nil, err
 		}
 	}
+	hash := hashIn(object)
 	precondition(object, live, version)
 	if err := a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(v1alpha1.FieldOwner), client.ForceOwnership); err != nil {
 		return nil, describe(object, "apply", err)
 	}
-	a.remember(object, hash)
+	known.applied[object.GetKind()] = applied{object.GetUID(), hash, object.GetResourceVersion()}
 	return object, nil
 }
 
-// encode turns an apply configuration into what is sent, and its hash.
-func encode(desired runtime.ApplyConfiguration) (*unstructured.Unstructured, [sha256.Size]byte, error) {
+// encode turns an apply configuration into what is sent: with its own hash.
+func encode(desired runtime.ApplyConfiguration) (*unstructured.Unstructured, error) {
 	text, err := json.Marshal(desired)
 	if err != nil {
-		return nil, [sha256.Size]byte{}, fmt.Errorf("encode %T: %w", desired, err)
+		return nil, fmt.Errorf("encode %T: %w", desired, err)
 	}
 	object := &unstructured.Unstructured{}
 	if err := object.UnmarshalJSON(text); err != nil {
-		return nil, [sha256.Size]byte{}, fmt.Errorf("encode %T: %w", desired, err)
+		return nil, fmt.Errorf("encode %T: %w", desired, err)
 	}
-	return object, sha256.Sum256(text), nil
+	sum := sha256.Sum256(text)
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.AnnotationApplied] = hex.EncodeToString(sum[:16])
+	object.SetAnnotations(annotations)
+	return object, nil
 }
+
+func hashIn(object client.Object) string { return object.GetAnnotations()[v1alpha1.AnnotationApplied] }
 
 // look reads a child that the cache does not have past the cache: the cache holds only what carries the labels of pools, and
 // may lag. It is nil when there is none.
@@ -144,28 +140,6 @@ func precondition(object *unstructured.Unstructured, live client.Object, version
 	}
 	if version != "" {
 		object.SetResourceVersion(version)
-	}
-}
-
-func (a *applier) nothingToDo(live client.Object, hash [sha256.Size]byte) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	last, known := a.last[live.GetUID()]
-	return known && last.hash == hash && last.resourceVersion == live.GetResourceVersion()
-}
-
-func (a *applier) remember(object *unstructured.Unstructured, hash [sha256.Size]byte) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.last[object.GetUID()] = applied{hash: hash, resourceVersion: object.GetResourceVersion()}
-}
-
-// forget drops what is known of children by their UID.
-func (a *applier) forget(children ...types.UID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, uid := range children {
-		delete(a.last, uid)
 	}
 }
 

@@ -28,7 +28,7 @@ type remembered struct {
 	// reread says that the cache was found to lag behind the ConfigMap: the next pass reads past it.
 	reread bool
 
-	children    map[types.UID]bool // UIDs of what was applied
+	applied     map[string]applied // what children were when they were last as they should be, by kind
 	statusWrite time.Time          // when the status was last written
 	trusts      time.Duration      // how old what pods said may be before they are asked again: nothing moves
 	refusedPush map[string]string  // pod UID -> why it last did not take a push, so that the log says it once
@@ -44,26 +44,17 @@ func (m *memory) of(name types.NamespacedName, pool types.UID) *remembered {
 	defer m.mu.Unlock()
 	known := m.pools[name]
 	if known == nil || known.pool != pool {
-		known = &remembered{pool: pool, children: map[types.UID]bool{}, refusedPush: map[string]string{}}
+		known = &remembered{pool: pool, applied: map[string]applied{}, refusedPush: map[string]string{}}
 		m.pools[name] = known
 	}
 	return known
 }
 
-// forget drops a pool and returns the UIDs of its children.
-func (m *memory) forget(name types.NamespacedName) []types.UID {
+// forget drops a pool.
+func (m *memory) forget(name types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.pools[name]
 	delete(m.pools, name)
-	if known == nil {
-		return nil
-	}
-	children := make([]types.UID, 0, len(known.children))
-	for uid := range known.children {
-		children = append(children, uid)
-	}
-	return children
 }
 
 // latest is the later of what was read and what this operator wrote. A ConfigMap that was deleted counts as what was written:

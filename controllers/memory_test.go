@@ -77,18 +77,6 @@ func TestAPoolThatWasMadeAgainIsAnotherOne(t *testing.T) {
 	}
 }
 
-func TestForgettingAPoolTellsItsChildren(t *testing.T) {
-	m := newMemory()
-	name := types.NamespacedName{Namespace: "shop", Name: "orders-db"}
-	m.of(name, "pool").children["child"] = true
-	if got := m.forget(name); len(got) != 1 || got[0] != "child" {
-		t.Errorf("got %v", got)
-	}
-	if got := m.forget(name); got != nil {
-		t.Errorf("got %v the second time", got)
-	}
-}
-
 func TestWhenToLookAgain(t *testing.T) {
 	other := errors.New("the API server is away")
 	tests := map[string]struct {

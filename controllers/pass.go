@@ -81,7 +81,7 @@ func (p *pass) carryOut(ctx context.Context) error {
 
 // applyConfig writes the ConfigMap over the version that the plan was made of; only then may it be pushed.
 func (p *pass) applyConfig(ctx context.Context) (held bool, err error) {
-	object, err := p.applier.apply(ctx, p.pool, p.plan.ConfigMap, orNil(p.configMap), p.madeOf())
+	object, err := p.applier.apply(ctx, p.pool, p.known, p.plan.ConfigMap, orNil(p.configMap), p.madeOf())
 	switch {
 	case errors.Is(err, errChanged):
 		p.known.reread = true
@@ -90,7 +90,6 @@ func (p *pass) applyConfig(ctx context.Context) (held bool, err error) {
 		return false, p.troubleOr(err)
 	case object != nil:
 		p.known.wrote(p.plan.Document, object.GetResourceVersion())
-		p.known.children[object.GetUID()] = true
 	}
 	return true, nil
 }
@@ -117,12 +116,8 @@ func (p *pass) applyWorkload(ctx context.Context) error {
 
 // applyChild writes a child of which any version may be overwritten.
 func (p *pass) applyChild(ctx context.Context, desired runtime.ApplyConfiguration, live client.Object) error {
-	object, err := p.applier.apply(ctx, p.pool, desired, live, "")
-	if err != nil {
+	if _, err := p.applier.apply(ctx, p.pool, p.known, desired, live, ""); err != nil {
 		return p.troubleOr(err)
-	}
-	if object != nil {
-		p.known.children[object.GetUID()] = true
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func New(options Options) *Reconciler {
 	}
 	return &Reconciler{
 		Options: options,
-		applier: newApplier(options.Client, options.Direct),
+		applier: &applier{client: options.Client, direct: options.Direct},
 		memory:  newMemory(),
 	}
 }
@@ -87,7 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // forget drops what is known of a pool that is gone.
 func (r *Reconciler) forget(request ctrl.Request) {
 	r.Pods.Meet(request.String(), nil)
-	r.applier.forget(r.memory.forget(request.NamespacedName)...)
+	r.memory.forget(request.NamespacedName)
 }
 
 // What is looked at first when there is more to look at than can be: pools that change, or whose pods have something to say.

@@ -14,6 +14,10 @@ const (
 	// AnnotationTemplateHash on the Deployment holds a hash of the pod template without the image that the operator
 	// chose: while it is the same, a new operator leaves the image, and so the pods, as they are.
 	AnnotationTemplateHash = "weir.dev/template-hash"
+
+	// AnnotationApplied on every child of a pool holds a hash of what the operator last applied to it: while it is the same
+	// and the child still is so, a new operator writes nothing.
+	AnnotationApplied = "weir.dev/applied"
 )
 
 // Values of the recommended labels.

@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -24,6 +25,7 @@ var _ = Describe("a pass", func() {
 	var g *ground
 	var meanwhile func(ctx context.Context, kind string) // is called before each apply
 	var reconcile func(ctx context.Context)
+	var replace func() // the operator by another one, which remembers nothing
 
 	BeforeEach(func(ctx context.Context) {
 		g = newGround(ctx)
@@ -38,10 +40,14 @@ var _ = Describe("a pass", func() {
 		})
 		podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: g.network.Dial})
 		DeferCleanup(podClient.Close)
-		reconciler := controllers.New(controllers.Options{
-			Client: racing, Direct: watching, Pods: podClient, Events: events.NewFakeRecorder(100),
-			ClientCA: authority.PEM(), Image: operatorImage, Vanish: vanish,
-		})
+		var reconciler *controllers.Reconciler
+		replace = func() {
+			reconciler = controllers.New(controllers.Options{
+				Client: racing, Direct: watching, Pods: podClient, Events: events.NewFakeRecorder(100),
+				ClientCA: authority.PEM(), Image: operatorImage, Vanish: vanish,
+			})
+		}
+		replace()
 		reconcile = func(ctx context.Context) {
 			GinkgoHelper()
 			result, err := reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKey{Namespace: g.namespace, Name: poolName}})
@@ -74,6 +80,34 @@ var _ = Describe("a pass", func() {
 		g.change(ctx, func(pool *v1alpha1.ConnectionPool) { pool.Spec.Replicas = new(int32(3)) })
 		reconcile(ctx)
 		Expect(applied).To(Equal([]string{"ConfigMap", "Deployment"}), "only what changes is applied")
+	})
+
+	It("applies nothing after another operator, and not to children whose status or annotations others write", func(ctx context.Context) {
+		reconcile(ctx)
+		g.addPods(ctx, "a", "b")
+		for range 4 {
+			reconcile(ctx)
+		}
+		applied := []string{}
+		meanwhile = func(_ context.Context, kind string) { applied = append(applied, kind) }
+		replace()
+		reconcile(ctx)
+		Expect(applied).To(BeEmpty())
+		g.touch(ctx)
+		reconcile(ctx)
+		Expect(applied).To(BeEmpty())
+
+		By("mending what somebody has changed between two operators")
+		service := get(ctx, g.namespace, poolName, &corev1.Service{})
+		service.Spec.Selector["app"] = "other"
+		Expect(cluster.Update(ctx, service)).To(Succeed())
+		deployment := get(ctx, g.namespace, poolName+"-pooler", &appsv1.Deployment{})
+		deployment.Spec.Replicas = new(int32(7))
+		Expect(cluster.Update(ctx, deployment)).To(Succeed())
+		replace()
+		reconcile(ctx)
+		Expect(applied).To(Equal([]string{"Service", "Deployment"}))
+		Expect(get(ctx, g.namespace, poolName, service).Spec.Selector).To(Equal(map[string]string{v1alpha1.LabelPool: poolName}))
 	})
 
 	It("does not overwrite a ConfigMap that changed, and pushes nothing", func(ctx context.Context) {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -86,7 +87,11 @@ func measure(s settings) error {
 		return err
 	}
 	defer fleet.close()
-	w := &world{settings: s, cluster: cluster, fleet: fleet}
+	api, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	w := &world{settings: s, cluster: cluster, api: api.RESTClient(), fleet: fleet}
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
@@ -106,6 +111,10 @@ func (w *world) phases(ctx context.Context, operator *operator) error {
 		if err != nil {
 			return err
 		}
+		written, err := countRequests(ctx, w.api)
+		if err != nil {
+			return err
+		}
 		if err := do(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -114,7 +123,14 @@ func (w *world) phases(ctx context.Context, operator *operator) error {
 			return err
 		}
 		took := after.since(before)
+		counted, err := countRequests(ctx, w.api)
+		if err != nil {
+			return err
+		}
 		fmt.Printf("%-38s %s\n", name, took)
+		if writes := counted.since(written); writes != "" {
+			fmt.Printf("%38s %s\n", "", writes)
+		}
 		if budget {
 			over = append(over, took.over())
 		}

@@ -35,7 +35,8 @@ import (
 const (
 	fleetVariable  = "WEIR_SCALE_FLEET"
 	metricsAddress = "127.0.0.1:19443"
-	concurrency    = 32 // as cmd/operator has it
+	pprofAddress   = "127.0.0.1:19444" // for go tool pprof
+	concurrency    = 32                // as cmd/operator has it
 	namespace      = "weir-system"
 )
 
@@ -65,7 +66,8 @@ func operate() error {
 		return err
 	}
 	manager, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: newScheme(), Cache: controllers.Cache(), Metrics: metricsserver.Options{BindAddress: metricsAddress},
+		Scheme: newScheme(), Cache: controllers.Cache(),
+		Metrics: metricsserver.Options{BindAddress: metricsAddress}, PprofBindAddress: pprofAddress,
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-dev/weir/api/v1alpha1"
@@ -32,6 +33,7 @@ const (
 type world struct {
 	settings
 	cluster client.Client
+	api     rest.Interface
 	fleet   *fleet
 
 	podsOf [][]*podtest.Pod // by pool
