@@ -52,12 +52,16 @@ func (en *entry) canceled() {
 
 // canceled carries out a cancel request, and then calls done.
 func (cl *client) canceled(done func()) {
-	if cl.waiter != nil && cl.waiter.leave() {
+	switch {
+	case cl.waiter != nil && cl.waiter.leave():
 		cl.refuse(errCanceled)
-		done()
+	case cl.waiter != nil || cl.moving:
+		cl.revoked = true
+	default:
+		cl.cancelStatement(done)
 		return
 	}
-	cl.cancelStatement(done)
+	done()
 }
 
 // cancelStatement has the server cancel what it runs for the client, if anything. The request never reaches the next

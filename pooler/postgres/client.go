@@ -42,6 +42,7 @@ type client struct {
 	deadline moment  // of the wait for the statement at hand; zero: it has not waited yet
 	vigil    vigil
 	moving   bool   // its server connection is on its way to its lane
+	revoked  bool   // its statement was canceled while a server connection for it is on its way
 	started  bool   // has been given to its lane
 	closing  bool   // it was told to go
 	pinned   moment // since when; zero: it is not

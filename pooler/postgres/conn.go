@@ -94,15 +94,17 @@ func (c *conn) move(to *lane, arrived func()) {
 			to.Post(arrived)
 			return
 		}
+		from := c.stream.lane
 		c.stream.lane = to
 		c.socket.Move(to.Loop, func(err error) {
+			c.lane.CompareAndSwap(from, to) // it may be here before the other lane goes on
 			if err != nil {
 				c.finish()
 			}
 			c.arm()
 			arrived()
 		})
-		c.lane.Store(to) // from now on what is posted comes there, behind the arrival
+		c.lane.CompareAndSwap(from, to) // from now on what is posted comes there, behind the arrival
 	})
 }
 

@@ -38,6 +38,9 @@ func (cl *client) served(lease pool.Lease[*conn], err error) {
 	case cl.closing:
 	case err != nil:
 		cl.refuse(err)
+	case cl.revoked:
+		lease.Conn().spare(lease, func() {})
+		cl.refuse(errCanceled)
 	case lease.Conn().spent():
 		lease.Discard(nil)
 		cl.wait()
@@ -48,7 +51,7 @@ func (cl *client) served(lease pool.Lease[*conn], err error) {
 
 // refuse tells the client why it gets no server connection. Its session goes on.
 func (cl *client) refuse(err error) {
-	cl.deadline = 0
+	cl.deadline, cl.revoked = 0, false
 	cl.machine.Refuse(cl.engine.refusal(cl.key(), err))
 	cl.resume()
 }

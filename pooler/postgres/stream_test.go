@@ -46,23 +46,30 @@ func testCertificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// secured is a connection with TLS whose handshake is done: a client's end that blocks, in pieces, and ours.
-func secured(t *testing.T, version uint16, piece int) (*tls.Conn, net.Conn) {
+// tcpPair is a connection: a client's end, and ours.
+func tcpPair(t *testing.T) (theirs, ours net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	theirs, err := net.Dial("tcp", ln.Addr().String())
+	theirs, err = net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { theirs.Close() })
-	ours, err := ln.Accept()
+	ours, err = ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return theirs, ours
+}
+
+// secured is a connection with TLS whose handshake is done: a client's end that blocks, in pieces, and ours.
+func secured(t *testing.T, version uint16, piece int) (*tls.Conn, net.Conn) {
+	t.Helper()
+	theirs, ours := tcpPair(t)
 	client := tls.Client(dribble{theirs, piece}, &tls.Config{InsecureSkipVerify: true, MaxVersion: version})
 	server := tls.Server(&pipe{Conn: ours}, &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}})
 	shaken := make(chan error, 1)

@@ -1,0 +1,27 @@
+package postgres
+
+// HoldLaneOf keeps the lane of the client with this process ID busy until release is called.
+func (e *Engine) HoldLaneOf(pid uint32) (release func()) {
+	e.clients.mu.Lock()
+	l := e.clients.all[pid].lane
+	e.clients.mu.Unlock()
+	return l.hold()
+}
+
+// hold returns when the lane does nothing any more.
+func (l *lane) hold() (release func()) {
+	held, end := make(chan struct{}), make(chan struct{})
+	l.Post(func() {
+		close(held)
+		<-end
+	})
+	<-held
+	return func() { close(end) }
+}
+
+// ShareLane says whether the clients with these process IDs are on one lane.
+func (e *Engine) ShareLane(a, b uint32) bool {
+	e.clients.mu.Lock()
+	defer e.clients.mu.Unlock()
+	return e.clients.all[a].lane == e.clients.all[b].lane
+}
