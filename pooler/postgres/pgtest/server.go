@@ -253,21 +253,29 @@ func (s *Server) start() {
 
 func (s *Server) awaitReady() {
 	s.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	err := eventually(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
 		conn, err := pgx.Connect(ctx, s.admin("postgres"))
-		cancel()
 		if err == nil {
 			conn.Close(context.Background())
-			return
 		}
-		if time.Now().After(deadline) {
-			s.Stop()
-			s.t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logs)
-		}
-		time.Sleep(20 * time.Millisecond) // between two attempts; there is nothing to wait on
+		return err
+	})
+	if err != nil {
+		s.Stop()
+		s.t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logs)
 	}
+}
+
+// eventually tries again and again, as there is nothing to wait on, and returns the last error when patience has ended.
+func eventually(try func() error) (err error) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if err = try(); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // Stop stops the server as a fast shutdown does: its clients are told.
@@ -300,13 +308,16 @@ func (s *Server) freeze() {
 	s.t.Helper()
 	pid := s.pid()
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(time.Millisecond) {
+	err := eventually(func() error {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if _, state, _ := strings.Cut(string(text), ") "); err != nil || strings.HasPrefix(state, "T") {
-			return
+		if _, state, _ := strings.Cut(string(text), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("its state is %.1s", state)
 		}
+		return nil
+	})
+	if err != nil {
+		s.t.Fatalf("PostgreSQL does not stand still: %v", err)
 	}
-	s.t.Fatal("PostgreSQL does not stand still")
 }
 
 // Restart is Stop and Run.

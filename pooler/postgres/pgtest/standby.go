@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -51,18 +50,19 @@ func (s *Server) Recover() {
 	s.configure("hot_standby = off")
 	s.write("data/standby.signal", "")
 	s.start()
-	var refusal *pgconn.PgError
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // between two attempts
+	err := eventually(func() error {
 		conn, err := pgx.Connect(s.t.Context(), s.admin("postgres"))
 		if err == nil {
 			conn.Close(s.t.Context())
+			return errors.New("it takes clients")
 		}
-		if errors.As(err, &refusal) && refusal.Code == "57P03" && refusal.Detail != "" {
-			return
+		if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code == "57P03" && refusal.Detail != "" {
+			return nil
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("PostgreSQL does not recover: %v\n%s", err, s.logs)
-		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("PostgreSQL does not recover: %v\n%s", err, s.logs)
 	}
 }
 
@@ -91,18 +91,15 @@ func (s *Server) Follows(standby *Server) {
 		s.t.Fatalf("ask how far the primary is: %v", err)
 	}
 	admin := standby.Admin()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // between two looks
-		done, err := caughtUp(s, admin, lsn)
-		if done {
-			return
+	err := eventually(func() error {
+		var done bool
+		err := admin.QueryRow(s.t.Context(), "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)", lsn).Scan(&done)
+		if err == nil && !done {
+			err = errors.New("it lacks some")
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the standby does not catch up (%v)", err)
-		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("the standby does not catch up: %v", err)
 	}
-}
-
-func caughtUp(s *Server, standby *pgx.Conn, lsn string) (done bool, err error) {
-	err = standby.QueryRow(s.t.Context(), "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)", lsn).Scan(&done)
-	return done, err
 }
