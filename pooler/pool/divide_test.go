@@ -16,13 +16,7 @@ import (
 
 func TestIdleConnectionsOfOneKeyDoNotTakeTheBudgetFromAnother(t *testing.T) {
 	bubbleSet(t, 4, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
-		var rich []*client
-		for range 4 {
-			rich = append(rich, ask(of(s, "rich"), 0))
-		}
-		for _, c := range rich {
-			c.lease.Release()
-		}
+		leaveIdle(s, slices.Repeat([]string{"rich"}, 4)...)
 		a, b := ask(of(s, "poor"), 0), ask(of(s, "poor"), 0)
 		mustServe(t, a, b)
 		if st := s.Stats(); st.ClosedYielded != 2 || st.Idle != 2 || w.peak != 4 {
@@ -43,18 +37,12 @@ func TestNoMoreConnectionsYieldThanClientsWait(t *testing.T) {
 		s := pool.NewSet(6, func(string) (pool.Config, pool.Hooks[*conn], error) { return eternal(10), hooks, nil })
 		defer closeNow(s.Close)
 		var rich, poor []*client
-		for range 6 {
-			rich = append(rich, ask(of(s, "rich"), 0))
-		}
-		for _, c := range rich {
-			c.lease.Release()
-		}
+		leaveIdle(s, slices.Repeat([]string{"rich"}, 6)...)
 		ask(of(s, "poor"), 0)
 		time.Sleep(900 * time.Millisecond) // ticks pass while the one that yielded closes
 		if st := s.Stats(); st.Closing != 1 || st.Idle != 5 {
 			t.Fatalf("%d closing, %d idle; want 1, 5", st.Closing, st.Idle)
 		}
-		rich = nil
 		for range 12 {
 			rich = append(rich, ask(of(s, "rich"), 0))
 		}

@@ -78,17 +78,26 @@ func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 // Dial that is final, or a *WaitError that tells how long and for what the client waited and wraps the cause of ctx's end
 // and the last dial error. A connection is never lent after ctx is done, even when it became free before.
 func (p *Pool[C]) Acquire(ctx context.Context, opts ...Option) (Lease[C], error) {
-	if ctx.Err() != nil {
-		return Lease[C]{}, p.refuse(context.Cause(ctx))
-	}
+	why := ended(ctx)
 	deadline, _ := ctx.Deadline() // before the lock: it may be foreign code
 	p.group.mu.Lock()
-	return p.acquire(ctx, deadline, wanted(opts))
+	return p.acquire(ctx, why, deadline, wanted(opts))
+}
+
+// ended is why ctx has ended; nil if it has not.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 // acquire is Acquire with the lock held, which it gives up. No foreign code runs meanwhile, not even ctx's.
-func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time, want want) (Lease[C], error) {
+func (p *Pool[C]) acquire(ctx context.Context, ended error, deadline time.Time, want want) (Lease[C], error) {
 	g := p.group
+	if ended != nil {
+		return Lease[C]{}, p.refuse(ended)
+	}
 	if l, ok := p.take(want); ok {
 		g.unlock()
 		return l, nil
@@ -101,10 +110,11 @@ func (p *Pool[C]) acquire(ctx context.Context, deadline time.Time, want want) (L
 	return p.await(ctx, w)
 }
 
-// refuse explains why a client whose time is up is not let in.
+// refuse explains why a client whose time is up is not let in. It gives up the lock.
 func (p *Pool[C]) refuse(cause error) error {
-	defer p.group.lock().unlock()
+	p.group.clock()
 	err := p.waitError(0, p.queue.len, cause)
+	p.group.unlock()
 	return &err
 }
 
@@ -169,7 +179,6 @@ func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error),
 func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) Place[C] {
 	g := p.group
 	if !deadline.IsZero() && !time.Now().Before(deadline) {
-		g.unlock()
 		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
 		return Place[C]{}
 	}

@@ -35,17 +35,13 @@ func NewSet[K comparable, C any](budget int, open func(K) (Config, Hooks[C], err
 
 // Acquire is Pool.Acquire for a key. The error may also be what open returned.
 func (s *Set[K, C]) Acquire(ctx context.Context, key K, opts ...Option) (Lease[C], error) {
-	ended := ctx.Err() != nil // before the lock: it may be foreign code
+	why := ended(ctx) // before the lock: it may be foreign code
 	deadline, _ := ctx.Deadline()
 	p, err := s.lock(key)
 	if err != nil {
 		return Lease[C]{}, err
 	}
-	if ended {
-		s.group.unlock()
-		return Lease[C]{}, p.refuse(context.Cause(ctx))
-	}
-	return p.acquire(ctx, deadline, wanted(opts))
+	return p.acquire(ctx, why, deadline, wanted(opts))
 }
 
 // AcquireFunc is Pool.AcquireFunc for a key. deliver may also get what open returned as an error.

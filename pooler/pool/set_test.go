@@ -48,6 +48,28 @@ func of(s *pool.Set[string, *conn], key string) acquirer {
 	}
 }
 
+// leaveIdle asks for a connection of each key, all at once, and releases them in this order.
+func leaveIdle(s *pool.Set[string, *conn], keys ...string) {
+	var held []*client
+	for _, key := range keys {
+		held = append(held, ask(of(s, key), 0))
+	}
+	for _, c := range held {
+		c.lease.Release()
+	}
+	synctest.Wait()
+}
+
+// releasing fails the test unless so many are open after c's release.
+func releasing(t *testing.T, s *pool.Set[string, *conn], c *client, open int) {
+	t.Helper()
+	c.lease.Release()
+	synctest.Wait()
+	if st := s.Stats(); st.Open != open {
+		t.Fatalf("%d open after the release, want %d", st.Open, open)
+	}
+}
+
 func TestABudgetHoldsForAllKeysTogether(t *testing.T) {
 	bubbleSet(t, 3, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
 		a, b, c := ask(of(s, "a"), 0), ask(of(s, "b"), 0), ask(of(s, "b"), 0)
@@ -80,11 +102,7 @@ func TestABudgetOfZeroLendsAndDialsNothing(t *testing.T) {
 		if st := s.Stats(); st.Lent != 1 || st.Max != 0 {
 			t.Fatalf("%d lent, budget %d; want 1, 0", st.Lent, st.Max)
 		}
-		a.lease.Release()
-		synctest.Wait()
-		if st := s.Stats(); st.Open != 0 {
-			t.Errorf("%d open, want 0", st.Open)
-		}
+		releasing(t, s, a, 0)
 	})
 }
 
@@ -103,16 +121,8 @@ func TestWhenTheBudgetFallsIdleAndDialingGoAtOnceAndLentAtRelease(t *testing.T) 
 			t.Fatalf("%d open of which %d lent, want the three that are lent", st.Open, st.Lent)
 		}
 		mustWait(t, e)
-		for _, step := range []struct {
-			release *client
-			open    int
-		}{{a, 2}, {c, 2}} { // the second frees a place for e: dialing
-			step.release.lease.Release()
-			synctest.Wait()
-			if st := s.Stats(); st.Open != step.open {
-				t.Fatalf("%d open, want %d", st.Open, step.open)
-			}
-		}
+		releasing(t, s, a, 2)
+		releasing(t, s, c, 2) // it frees a place for e: dialing
 		w.endDial(nil)
 		mustServe(t, b, e)
 	})
@@ -279,8 +289,8 @@ func TestASetTellsOfThePoolThatFailsForLongest(t *testing.T) {
 func TestThePeaksOfASetAreOfTheSum(t *testing.T) {
 	bubbleSet(t, 2, eternal(10), func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
 		for range 3 { // one after the other: never two at a time
-			ask(of(s, "a"), 0).lease.Release()
-			ask(of(s, "b"), 0).lease.Release()
+			leaveIdle(s, "a")
+			leaveIdle(s, "b")
 		}
 		if st := s.Stats(); st.PeakLent != 1 {
 			t.Errorf("peak %d lent, want 1", st.PeakLent)

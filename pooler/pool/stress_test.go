@@ -46,6 +46,63 @@ func rough(w *world) pool.Hooks[*conn] {
 	return h
 }
 
+// dawdle lets others run so many times at most.
+func dawdle(most int) {
+	for range rand.IntN(most) {
+		yield()
+	}
+}
+
+// rock changes all that can be changed in a Set of the keys 0 to 4, all the time. In the end everybody can be served.
+func rock(ctx context.Context, s *pool.Set[int, *conn], budget int) {
+	for ctx.Err() == nil {
+		dawdle(1000)
+		switch rand.IntN(6) {
+		case 0:
+			s.SetBudget(rand.IntN(budget + 1))
+		case 1:
+			s.Limit(rand.IntN(5), rand.IntN(10)-1)
+		case 2:
+			bound(s, rand.IntN(10), rand.IntN(8))
+		case 3:
+			s.Forget(0)
+		default:
+			rockPools(s)
+		}
+	}
+	s.SetBudget(budget)
+	bound(s, 8, 5)
+	for key := range 5 {
+		s.Limit(key, -1)
+	}
+}
+
+func rockPools(s *pool.Set[int, *conn]) {
+	for _, p := range s.All() {
+		switch rand.IntN(4) {
+		case 0:
+			p.Retire()
+		case 1:
+			p.Pause()
+			dawdle(300)
+			p.Resume()
+		case 2:
+			p.DiscardIdle(func(*conn) bool { return rand.IntN(2) == 0 })
+		}
+	}
+}
+
+// bound sets what each pool and each tenant may have.
+func bound(s *pool.Set[int, *conn], most, tenantMost int) {
+	s.Configure(func(_ int, c pool.Config) (pool.Config, error) {
+		c.Max, c.TenantMax = most, 0
+		if c.Tenant != "" {
+			c.TenantMax = tenantMost
+		}
+		return c, nil
+	})
+}
+
 func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 	w := new(world)
 	const budget = 12
@@ -68,7 +125,7 @@ func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 			defer owner.Add(-1)
 		}
 		if rand.IntN(4) == 0 {
-			time.Sleep(time.Duration(rand.IntN(300)) * time.Microsecond)
+			dawdle(300)
 		}
 	}
 	var asked, answered, hijacked, misused atomic.Uint64
@@ -123,38 +180,7 @@ func TestUnderStressNoConnectionHasTwoHoldersAndAllAddsUp(t *testing.T) {
 			}
 		})
 	}
-	all.Go(func() { // everything changes all the time
-		for ctx.Err() == nil {
-			time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
-			switch rand.IntN(6) {
-			case 0:
-				s.SetBudget(rand.IntN(budget + 1))
-			case 1:
-				s.Limit(rand.IntN(5), rand.IntN(10)-1)
-			case 2:
-				s.Configure(func(_ int, c pool.Config) (pool.Config, error) {
-					c.Max, c.TenantMax = rand.IntN(10), 0
-					if c.Tenant != "" {
-						c.TenantMax = rand.IntN(8)
-					}
-					return c, nil
-				})
-			case 3:
-				s.Forget(0)
-			default:
-				for _, p := range s.All() {
-					switch rand.IntN(3) {
-					case 0:
-						p.Retire()
-					case 1:
-						p.Pause()
-						time.Sleep(time.Duration(rand.IntN(500)) * time.Microsecond)
-						p.Resume()
-					}
-				}
-			}
-		}
-	})
+	all.Go(func() { rock(ctx, s, budget) })
 	all.Wait()
 
 	w.mu.Lock()

@@ -50,10 +50,7 @@ func TestATenantHasNoMoreThanItsPartInAllItsPools(t *testing.T) {
 
 func TestAnIdleConnectionOfATenantYieldsToItsOtherPool(t *testing.T) {
 	bubbleTenants(t, 10, 2, func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
-		a, b, other := ask(of(s, "app/a"), 0), ask(of(s, "app/a"), 0), ask(of(s, "web/a"), 0)
-		a.lease.Release()
-		b.lease.Release()
-		other.lease.Release()
+		leaveIdle(s, "app/a", "app/a", "web/a")
 		mustServe(t, ask(of(s, "app/b"), 0))
 		if st := s.Stats(); st.ClosedYielded != 1 || st.Open != 3 {
 			t.Errorf("%d yielded, %d open; want 1 and 3: web has nothing to do with it", st.ClosedYielded, st.Open)
@@ -93,11 +90,7 @@ func TestWhatATenantMayHaveChangesAtOnce(t *testing.T) {
 		if st := s.Stats(); st.Open != 3 || st.ClosedSurplus != 1 {
 			t.Errorf("%d open, %d closed as surplus; want 3 and the idle one", st.Open, st.ClosedSurplus)
 		}
-		a.lease.Release()
-		synctest.Wait()
-		if st := s.Stats(); st.Open != 2 {
-			t.Errorf("%d open, want 2: what was lent goes when it is released", st.Open)
-		}
+		releasing(t, s, a, 2) // what was lent above it goes
 		waits := ask(of(s, "app/a"), 0)
 		mustWait(t, waits)
 
@@ -128,10 +121,7 @@ func TestThePoolThatIsMadeLastDecidesWhatItsTenantMayHave(t *testing.T) {
 		return ofTenant(eternal(10), key, 3)
 	}
 	bubbleOf(t, 10, less, func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
-		a, b, c := ask(of(s, "app/a"), 0), ask(of(s, "app/a"), 0), ask(of(s, "app/a"), 0)
-		for _, c := range []*client{a, b, c} {
-			c.lease.Release()
-		}
+		leaveIdle(s, "app/a", "app/a", "app/a")
 		mustServe(t, ask(of(s, "app/b"), 0))
 		if st := s.Stats(); st.Open != 1 || st.ClosedSurplus != 2 {
 			t.Errorf("%d open, %d closed as surplus; want 1, and 2 before the last yielded", st.Open, st.ClosedSurplus)
@@ -166,8 +156,7 @@ func TestMinIsKeptAsFarAsTheTenantMayHaveConnections(t *testing.T) {
 		return cfg
 	}
 	bubbleOf(t, 10, keep, func(t *testing.T, w *world, s *pool.Set[string, *conn]) {
-		ask(of(s, "app/a"), 0).lease.Release()
-		ask(of(s, "app/b"), 0).lease.Release()
+		leaveIdle(s, "app/a", "app/b")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if st := s.Stats(); st.Open != 3 || w.peak != 3 {
