@@ -7,7 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/weir-dev/weir/api/v1alpha1"
 	"github.com/weir-dev/weir/controllers/plan"
 )
 
@@ -29,6 +31,8 @@ type remembered struct {
 	reread bool
 
 	applied     map[string]applied // what children were when they were last as they should be, by kind
+	came        bool               // it was seen at rest, or an earlier operator has seen to it; guarded by memory.mu
+	tookOver    time.Time          // when, from an earlier operator; zero: the pool is new since
 	statusWrite time.Time          // when the status was last written
 	trusts      time.Duration      // how old what pods said may be before they are asked again: nothing moves
 	refusedPush map[string]string  // pod UID -> why it last did not take a push, so that the log says it once
@@ -38,16 +42,36 @@ func newMemory() *memory {
 	return &memory{pools: map[types.NamespacedName]*remembered{}}
 }
 
-// of is what is remembered of the pool. A pool that was deleted and made again is another one.
-func (m *memory) of(name types.NamespacedName, pool types.UID) *remembered {
+// of is what is remembered of the pool. A pool that was deleted and made again is another one. Of one that has a status an
+// earlier operator has written it.
+func (m *memory) of(pool *v1alpha1.ConnectionPool, now time.Time) *remembered {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	name := client.ObjectKeyFromObject(pool)
 	known := m.pools[name]
-	if known == nil || known.pool != pool {
-		known = &remembered{pool: pool, applied: map[string]applied{}, refusedPush: map[string]string{}}
+	if known == nil || known.pool != pool.UID {
+		known = &remembered{pool: pool.UID, applied: map[string]applied{}, refusedPush: map[string]string{}}
+		if !fresh(pool) {
+			known.came, known.tookOver, known.statusWrite = true, now, pool.Status.Observation.Time.Time
+		}
 		m.pools[name] = known
 	}
 	return known
+}
+
+// settled notes that a pool has come.
+func (m *memory) settled(known *remembered) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known.came = true
+}
+
+// comes says whether a pool was looked at, and whether it is new.
+func (m *memory) comes(name types.NamespacedName) (known, comes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.pools[name]
+	return r != nil, r != nil && !r.came
 }
 
 // forget drops a pool.
@@ -57,10 +81,15 @@ func (m *memory) forget(name types.NamespacedName) {
 	delete(m.pools, name)
 }
 
-// latest is the later of what was read and what this operator wrote. A ConfigMap that was deleted counts as what was written:
-// its ledger must not start over. On an error it is the zero Document: as if there were none.
+// latest is the later of what was read and what this operator wrote. When there is no ConfigMap any more its ledger is recalled. On
+// an error it is the zero Document: as if there were none.
 func (r *remembered) latest(live *corev1.ConfigMap) (plan.Document, error) {
-	if live == nil || r.remembers(live) {
+	if live == nil {
+		recalled := r.document
+		recalled.Ledger = recalled.Ledger.Recalled()
+		return recalled, nil
+	}
+	if r.remembers(live) {
 		return r.document, nil
 	}
 	return plan.ParseDocument(live.Data)

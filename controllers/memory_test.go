@@ -8,9 +8,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/weir-dev/weir/api/v1alpha1"
 	"github.com/weir-dev/weir/controllers/budget"
 	"github.com/weir-dev/weir/controllers/plan"
 	"github.com/weir-dev/weir/pooler/podapi"
@@ -67,12 +67,14 @@ func TestADocumentThatCannotBeReadIsNone(t *testing.T) {
 
 func TestAPoolThatWasMadeAgainIsAnotherOne(t *testing.T) {
 	m := newMemory()
-	name := types.NamespacedName{Namespace: "shop", Name: "orders-db"}
-	m.of(name, "first").wrote(documentOf(5), "100")
-	if m.of(name, "first").version != "100" {
+	pool := &v1alpha1.ConnectionPool{}
+	pool.Name, pool.UID = "orders-db", "first"
+	m.of(pool, time.Now()).wrote(documentOf(5), "100")
+	if m.of(pool, time.Now()).version != "100" {
 		t.Error("the pool was forgotten")
 	}
-	if m.of(name, "second").version != "" {
+	pool.UID = "second"
+	if m.of(pool, time.Now()).version != "" {
 		t.Error("the second pool has the document of the first")
 	}
 }
@@ -97,7 +99,7 @@ func TestWhenToLookAgain(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &pass{plan: &plan.Plan{Requeue: test.requeue}, known: &remembered{}, pushed: test.pushed}
+			p := &pass{Reconciler: New(Options{}), plan: &plan.Plan{Requeue: test.requeue}, known: &remembered{}, pushed: test.pushed}
 			got, err := p.result(test.err)
 			if !reflect.DeepEqual(got, test.want) || (err != nil) != test.wantErr {
 				t.Errorf("got %+v, %v", got, err)

@@ -80,7 +80,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if !pool.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // its children go with it
 	}
-	p := &pass{Reconciler: r, pool: pool, known: r.memory.of(request.NamespacedName, pool.UID)}
+	p := &pass{Reconciler: r, pool: pool, known: r.memory.of(pool, r.Now())}
+	if r.comes(request) {
+		ctx = patient(ctx)
+	}
 	return p.result(p.run(ctx))
 }
 
@@ -91,7 +94,7 @@ func (r *Reconciler) forget(request ctrl.Request) {
 }
 
 // What is looked at first when there is more to look at than can be: pools that change, or whose pods have something to say.
-// A pool in calm is only looked at again to renew the numbers of its status.
+// A pool in calm is only looked at again to renew the numbers of its status; and pools that come may come in a crowd, see lanes.
 const (
 	urgent = 0
 	idle   = handler.LowPriority
@@ -105,6 +108,7 @@ func (p *pass) result(err error) (ctrl.Result, error) {
 		return again(soon, urgent), nil
 	case err == nil && p.plan.Requeue == plan.Slow:
 		p.known.trusts = calm
+		p.memory.settled(p.known)
 		return again(plan.Slow, idle), nil
 	case err == nil:
 		return again(p.plan.Requeue, urgent), nil

@@ -79,6 +79,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager, concurrency int) err
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
 			EnableWarmup:            new(true),
+			NewQueue:                r.lanes,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		}).
 		Complete(r)

@@ -23,7 +23,7 @@ diff <(sed -nE '/^type Limits struct/,/^}/s/.*json:"([A-Za-z]+),.*/\1/p' api/v1a
 # Each metric that is named exists. The pods' metrics are declared without their prefix.
 while read -r metric; do
   metric=${metric%_bucket} # of a histogram
-  grep -rE --include='*.go' "\"(weir_pool_)?${metric#weir_pool_}\"" pooler/metrics controllers/pods >/dev/null || wrong "there is no metric $metric"
+  grep -rE --include='*.go' "\"(weir_pool_)?${metric#weir_pool_}\"" pooler/metrics controllers >/dev/null || wrong "there is no metric $metric"
 done < <(grep -ohE '\bweir_(pool|operator)_[a-z_]+[a-z]\b' "${documents[@]}" | sort -u)
 
 # Each link to a file leads somewhere.

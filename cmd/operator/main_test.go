@@ -18,6 +18,7 @@ func TestFlagsThatMakeNoSenseAreSaidInOneLine(t *testing.T) {
 		"an unknown flag":   {append(good, "--what"), "-what"},
 		"no flag":           {append(good, "what"), `"what" is not a flag`},
 		"no concurrency":    {append(good, "--concurrency=0"), "from 1 to 256"},
+		"too few writes":    {append(good, "--api-writes-per-second=0"), "at least 5"},
 		"too much of it":    {append(good, "--concurrency=1000"), "from 1 to 256"},
 		"no namespaces":     {append(good, "--watch-namespaces=shop, billing"), "as shop,billing"},
 		"no such log level": {append(good, "--log-level=LOUD"), "LOUD"},

@@ -48,15 +48,16 @@ func operate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	manager, err := newManager(config, scheme, o)
+	pace := controllers.NewPace(o.writes)
+	manager, err := newManager(config, pace, scheme, o)
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
 	news := &controllers.News{}
 	podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, News: news.Of})
 	defer podClient.Close()
-	if err := metrics.Registry.Register(podClient); err != nil {
-		return fmt.Errorf("register the metrics of pods: %w", err)
+	if err := errors.Join(metrics.Registry.Register(podClient), metrics.Registry.Register(pace)); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
 	}
 	reconciler := controllers.New(controllers.Options{
 		Client:   manager.GetClient(),
@@ -80,11 +81,14 @@ func operate(ctx context.Context, o options) error {
 	return nil
 }
 
-func newManager(config *rest.Config, scheme *runtime.Scheme, o options) (ctrl.Manager, error) {
-	return ctrl.NewManager(config, ctrl.Options{
+func newManager(config *rest.Config, pace *controllers.Pace, scheme *runtime.Scheme, o options) (ctrl.Manager, error) {
+	paced := rest.CopyConfig(config)
+	paced.Wrap(pace.Wrap)
+	return ctrl.NewManager(paced, ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         controllers.Cache(o.namespaces()...),
 		LeaderElection:                o.leaderElection,
+		LeaderElectionConfig:          config, // a lease does not wait for its turn
 		LeaderElectionID:              name,
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true, // the process ends as soon as the manager does

@@ -22,12 +22,16 @@ type options struct {
 	healthAddress  string
 	leaderElection bool
 	concurrency    int
+	writes         int
 	logLevel       slog.Level
 	showVersion    bool
 }
 
 // maxConcurrency bounds how many pools are looked at at once: each asks its pods meanwhile.
 const maxConcurrency = 256
+
+// minWrites is what a few pools that change need at least.
+const minWrites = 5
 
 // parse reads the flags. Its errors are one line each.
 func parse(args []string) (options, error) {
@@ -51,6 +55,8 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("%q does not name namespaces: write --watch-namespaces or WATCH_NAMESPACES as shop,billing", o.watched)
 	case o.concurrency < 1 || o.concurrency > maxConcurrency:
 		return o, fmt.Errorf("--concurrency is %d: it must be from 1 to %d", o.concurrency, maxConcurrency)
+	case o.writes < minWrites:
+		return o, fmt.Errorf("--api-writes-per-second is %d: it must be at least %d", o.writes, minWrites)
 	}
 	return o, nil
 }
@@ -79,6 +85,7 @@ func flagSet(o *options) *flag.FlagSet {
 	flags.StringVar(&o.healthAddress, "health-address", ":8081", "where /healthz and /readyz are served")
 	flags.BoolVar(&o.leaderElection, "leader-election", true, "let only one of several replicas work")
 	flags.IntVar(&o.concurrency, "concurrency", 32, "how many pools are looked at at once")
+	flags.IntVar(&o.writes, "api-writes-per-second", 90, "how much is written to the API server at most; changes of pools come before pools that are new and before numbers in status")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "the least level that is logged: DEBUG, INFO, WARN or ERROR")
 	flags.BoolVar(&o.showVersion, "version", false, "print the version and exit")
 	return flags

@@ -30,7 +30,9 @@
 //     all of those that were lost before: what a pod said to one of those proves nothing, and what of those is still on
 //     its way to a pod is refused by who has heard of the next. The clocks of two operators may differ; only a ledger that is
 //     lost within that difference after it began is not above the next.
-//   - A ledger that began while the pods could not be seen is as good as none.
+//   - A ledger that began while the pods could not be seen is as good as none. So is one that somebody deleted and an operator
+//     recalls: another may have changed it since, and its pushes may still be on their way. What it says of pods that are gone is
+//     kept.
 //   - A pod is keyed by its UID, never by name or address. It gets a limit only after it answered once, so that pods
 //     that cannot start hold nothing.
 //   - Pods without an account are not pushed to. So one without an account that has accepted something came back from the

@@ -14,7 +14,8 @@ type Ledger struct {
 	// are pushed, podapi.Config.Ledger.
 	Version int64 `json:"version"`
 
-	// Blind says that it began when nobody could tell which pods there were: of those that show nothing is known.
+	// Blind says that it began when nobody could tell which pods there were, or that it was recalled: of pods that show
+	// nothing is known.
 	Blind bool `json:"blind,omitempty"`
 
 	// Pods are the accounts by pod UID.
@@ -50,6 +51,13 @@ type Pod struct {
 
 	// Silent says that the pod does not answer at present.
 	Silent bool
+}
+
+// Recalled is a ledger that an operator wrote and that is nowhere else any more. Another operator may have changed it since, so
+// it proves nothing of pods that are there; but what gone pods are charged with stays held.
+func (l Ledger) Recalled() Ledger {
+	l.Blind = true
+	return l
 }
 
 // Charged is the sum of all charges of a destination.

@@ -41,6 +41,8 @@ var guards = []struct{ rule, file, with, without string }{
 		"return now.UnixMilli()", "return 1"},
 	{"a ledger that began blind proves nothing", "next.go",
 		"ledger.Version == 0 || ledger.Blind", "ledger.Version == 0"},
+	{"a ledger that an operator recalls proves nothing: another may have changed it since", "ledger.go",
+		"l.Blind = true", "l.Blind = false"},
 	{"nothing is left beside a pod of which nothing is known, however high the budget rises", "next.go",
 		"const everything = 1_000_000", "const everything = 7"},
 	{"a pod that ran something newer shows that the ledger is not the latest", "next.go",

@@ -126,7 +126,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			i := rapid.IntRange(0, len(o.delayed)-1).Draw(t, "answer")
 			o.states[o.delayed[i].PodUID] = o.delayed[i]
 		},
-		"an operator reads":  func(t *rapid.T) { o := anyOperator(t); o.read, o.revision = w.stored, w.revision },
+		"an operator reads":  func(t *rapid.T) { w.readBy(anyOperator(t)) },
 		"an operator thinks": func(t *rapid.T) { w.think(anyOperator(t)) },
 		"an operator passes": func(t *rapid.T) { w.look(anyOperator(t)) },
 		"an operator dies":   func(t *rapid.T) { *anyOperator(t) = *newOperator() },

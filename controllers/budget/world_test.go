@@ -27,6 +27,7 @@ type world struct {
 	budgets map[string]int32
 
 	stored   budget.Ledger // the ConfigMap
+	deleted  bool          // there is no ConfigMap
 	revision int           // its resourceVersion
 	edits    int64         // of the spec, which no operator has seen yet
 
@@ -61,6 +62,7 @@ type operator struct {
 	skew     time.Duration // of its clock
 	read     budget.Ledger
 	revision int
+	wrote    budget.Ledger // the last time; see package controllers
 	states   map[string]*podapi.State
 	silent   map[string]bool
 	delayed  []*podapi.State
@@ -168,8 +170,16 @@ func told(l budget.Ledger) podapi.Config {
 
 // look is a reconcile: read, think, write by compare-and-swap, push.
 func (w *world) look(o *operator) {
-	o.read, o.revision = w.stored, w.revision
+	w.readBy(o)
 	w.think(o)
+}
+
+// readBy is an operator that reads the ledger. When there is none it recalls what it wrote last.
+func (w *world) readBy(o *operator) {
+	o.read, o.revision = w.stored, w.revision
+	if w.deleted {
+		o.read = o.wrote.Recalled()
+	}
 }
 
 // think goes on with what was read, however old that is.
@@ -184,7 +194,7 @@ func (w *world) think(o *operator) {
 	}
 	next.Version += w.edits // see package plan
 	w.edits = 0
-	w.stored = next
+	w.stored, w.deleted, o.wrote = next, false, next
 	w.revision++
 	w.pushes = w.pushes[max(0, len(w.pushes)-12):] // older ones are lost
 	for _, p := range seen {
@@ -196,16 +206,20 @@ func (w *world) think(o *operator) {
 
 // glance is a reconcile while it cannot be seen which pods there are.
 func (w *world) glance(o *operator) {
-	if w.stored.Version == 0 {
-		w.stored = budget.Begin(w.now.Add(o.skew))
-		w.revision++
+	w.readBy(o)
+	if o.read.Version == 0 {
+		o.read = budget.Begin(w.now.Add(o.skew))
+	} else if !w.deleted {
+		return
 	}
+	w.stored, w.deleted, o.wrote = o.read, false, o.read
+	w.revision++
 }
 
 // lose is somebody who deletes the ledger, though not within the time in which two clocks differ after it began.
 func (w *world) lose() {
 	w.tick(2 * apart)
-	w.stored = budget.Ledger{}
+	w.stored, w.deleted = budget.Ledger{}, true
 	w.revision++
 }
 

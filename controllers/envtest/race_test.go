@@ -2,6 +2,7 @@ package envtest_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -25,7 +26,8 @@ var _ = Describe("a pass", func() {
 	var g *ground
 	var meanwhile func(ctx context.Context, kind string) // is called before each apply
 	var reconcile func(ctx context.Context)
-	var replace func() // the operator by another one, which remembers nothing
+	var later time.Duration // than it is, by the operator's clock
+	var replace func()      // the operator by another one, which remembers nothing
 
 	BeforeEach(func(ctx context.Context) {
 		g = newGround(ctx)
@@ -38,13 +40,15 @@ var _ = Describe("a pass", func() {
 				return c.Apply(ctx, object, options...)
 			},
 		})
-		podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: g.network.Dial})
-		DeferCleanup(podClient.Close)
 		var reconciler *controllers.Reconciler
+		later = 0
 		replace = func() {
+			podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, Dial: g.network.Dial})
+			DeferCleanup(podClient.Close)
 			reconciler = controllers.New(controllers.Options{
 				Client: racing, Direct: watching, Pods: podClient, Events: events.NewFakeRecorder(100),
 				ClientCA: authority.PEM(), Image: operatorImage, Vanish: vanish,
+				Now: func() time.Time { return time.Now().Add(later) },
 			})
 		}
 		replace()
@@ -108,6 +112,25 @@ var _ = Describe("a pass", func() {
 		reconcile(ctx)
 		Expect(applied).To(Equal([]string{"Service", "Deployment"}))
 		Expect(get(ctx, g.namespace, poolName, service).Spec.Selector).To(Equal(map[string]string{v1alpha1.LabelPool: poolName}))
+	})
+
+	It("lets a status stand until it has heard the pods, or has had the time to", func(ctx context.Context) {
+		reconcile(ctx)
+		pods := g.addPods(ctx, "a", "b")
+		for range 4 {
+			reconcile(ctx)
+		}
+		g.publish(ctx)
+		reconcile(ctx)
+		Expect(condition(g.pool(ctx), v1alpha1.ConditionConfigSynced)).To(Equal("True/AllPodsSynced"))
+		before := g.pool(ctx).ResourceVersion
+		pods[1].Stop()
+		replace()
+		reconcile(ctx)
+		Expect(g.pool(ctx).ResourceVersion).To(Equal(before))
+		later = 31 * time.Second
+		reconcile(ctx)
+		Expect(condition(g.pool(ctx), v1alpha1.ConditionConfigSynced)).NotTo(Equal("True/AllPodsSynced"))
 	})
 
 	It("does not overwrite a ConfigMap that changed, and pushes nothing", func(ctx context.Context) {

@@ -45,12 +45,12 @@ type Pod struct {
 	Silent     bool          // it did not answer when it was last asked
 }
 
-// staleAfter is the age at which a state is not counted as present any more: three polls.
-const staleAfter = 3 * Slow
+// StaleAfter is the age at which a state is not counted as present any more: three polls.
+const StaleAfter = 3 * Slow
 
 // Reports says whether the pod's state counts as present.
 func (p Pod) Reports(now time.Time) bool {
-	return p.State != nil && now.Sub(p.AnsweredAt) < staleAfter
+	return p.State != nil && now.Sub(p.AnsweredAt) < StaleAfter
 }
 
 // At is what the pod said last about a destination, or nil.

@@ -25,8 +25,9 @@ const (
 	defaultTimeout  = 2 * time.Second
 	defaultInFlight = 256
 
-	// idleTimeout is longer than the slowest poll, so that polling does not dial.
-	idleTimeout = 90 * time.Second
+	// idleTimeout is how long a pod's second connection is kept: while its pool is looked at each second. In calm only the first
+	// one stays, on which a question is open.
+	idleTimeout = 5 * time.Second
 	// connBuffer is what net/http sets aside for each connection, once for each direction. There is one or two for each pod, and
 	// most of the time nothing is on them.
 	connBuffer = 1 << 10

@@ -16,7 +16,7 @@ const WriteEvery = 10 * time.Second
 // generation, the address or a count of pods changed, and otherwise only if some number or message changed and the last
 // write is WriteEvery old. The time of the observation alone is no change.
 func ShouldWrite(old, new v1alpha1.ConnectionPoolStatus, lastWrite, now time.Time) bool {
-	if !equality.Semantic.DeepEqual(essence(old), essence(new)) {
+	if Differs(old, new) {
 		return true
 	}
 	old.Observation.Time, new.Observation.Time = metav1.Time{}, metav1.Time{}
@@ -24,6 +24,11 @@ func ShouldWrite(old, new v1alpha1.ConnectionPoolStatus, lastWrite, now time.Tim
 		return false
 	}
 	return now.Sub(lastWrite) >= WriteEvery
+}
+
+// Differs says whether two statuses differ in more than counts of connections, texts and times.
+func Differs(old, new v1alpha1.ConnectionPoolStatus) bool {
+	return !equality.Semantic.DeepEqual(essence(old), essence(new))
 }
 
 // essence is what of a status must be seen at once: everything but counts of connections, texts and times.

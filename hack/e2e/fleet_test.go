@@ -69,19 +69,35 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 	})
 
+	// acknowledges changes the pool, and sees that within two seconds all pods run the change and that the status says so.
+	acknowledges := func(operation, path, want string) {
+		GinkgoHelper()
+		begin := time.Now()
+		generation := must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-o", "jsonpath={.metadata.generation}", "-p", "["+operation+"]")
+		Eventually(func() string { // one call: kubectl itself takes a while
+			return field(pool, `.status.observedGeneration} {.status.conditions[?(@.type=="ConfigSynced")].status} {`+path)
+		}, "2s", "50ms").Should(Equal(strings.TrimSpace(fmt.Sprintf("%s True %s", generation, want))))
+		AddReportEntry("acknowledged", fmt.Sprintf("%s after %s", operation, time.Since(begin).Round(time.Millisecond)))
+	}
+
 	It("takes a new limit within two seconds, says so, and restarts no pod", func() {
 		before := podUIDs(pool)
 		for _, limit := range []int{4, maxOpen} {
-			begin := time.Now()
-			generation := must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-o", "jsonpath={.metadata.generation}",
-				"-p", fmt.Sprintf(`[{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":%d}]`, limit))
-			Eventually(func() string { // one call: kubectl itself takes a while
-				return field(pool, `.status.destinations[0].maxOpen} {.status.observedGeneration} {.status.conditions[?(@.type=="ConfigSynced")].status`)
-			}, "2s", "50ms").Should(Equal(fmt.Sprintf("%d %s True", limit, generation)))
-			AddReportEntry("acknowledged", fmt.Sprintf("maxOpen %d after %s", limit, time.Since(begin).Round(time.Millisecond)))
+			acknowledges(fmt.Sprintf(`{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":%d}`, limit),
+				".status.destinations[0].maxOpen", strconv.Itoa(limit))
 			Eventually(func() (int64, error) { err := stats("watch", &watched); return watched.Now, err }, "5s").Should(BeNumerically("<=", limit))
 		}
 		Expect(podUIDs(pool)).To(Equal(before))
+		goesOn()
+	})
+
+	It("holds its clients within two seconds, says so, and lets them go on as soon", func() {
+		const held = `.status.conditions[?(@.type=="Held")].status`
+		acknowledges(stopPolicy("Hold"), held, "True")
+		Expect(stats("load", &run)).To(Succeed())
+		before := run.Transactions
+		Consistently(func() (int64, error) { err := stats("load", &run); return run.Transactions, err }, "3s").Should(Equal(before), "no transaction on hold")
+		acknowledges(stopPolicy("None"), held, "")
 		goesOn()
 	})
 

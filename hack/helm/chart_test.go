@@ -110,6 +110,7 @@ func TestEveryValueHasAnEffect(t *testing.T) {
 		"replicas":          {"replicas": 2},
 		"logLevel":          {"logLevel": "DEBUG"},
 		"concurrency":       {"concurrency": 8},
+		"apiWrites":         {"apiWritesPerSecond": 200},
 		"resources":         {"resources": object{"requests": object{"cpu": "1"}}},
 		"nodeSelector":      {"nodeSelector": object{"a": "b"}},
 		"tolerations":       {"tolerations": []any{object{"operator": "Exists"}}},

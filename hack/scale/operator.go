@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,7 +37,9 @@ const (
 	fleetVariable  = "WEIR_SCALE_FLEET"
 	metricsAddress = "127.0.0.1:19443"
 	pprofAddress   = "127.0.0.1:19444" // for go tool pprof
-	concurrency    = 32                // as cmd/operator has it
+	concurrency    = 32                // this and the next two are as cmd/operator has them
+	writes         = 90
+	gcPercent      = 50
 	namespace      = "weir-system"
 )
 
@@ -50,6 +53,7 @@ func newScheme() *runtime.Scheme {
 
 // operate is the operator's process: wired as cmd/operator is, but for how it dials pods.
 func operate() error {
+	debug.SetGCPercent(gcPercent)
 	log.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, nil)))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -65,6 +69,8 @@ func operate() error {
 	if err != nil {
 		return err
 	}
+	pace := controllers.NewPace(writes)
+	config.Wrap(pace.Wrap)
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: newScheme(), Cache: controllers.Cache(),
 		Metrics: metricsserver.Options{BindAddress: metricsAddress}, PprofBindAddress: pprofAddress,
@@ -75,7 +81,7 @@ func operate() error {
 	news := &controllers.News{}
 	podClient := pods.New(pods.Options{Certificate: authority.ClientCertificate, News: news.Of, Dial: dialFleet(os.Getenv(fleetVariable))})
 	defer podClient.Close()
-	if err := metrics.Registry.Register(podClient); err != nil {
+	if err := errors.Join(metrics.Registry.Register(podClient), metrics.Registry.Register(pace)); err != nil {
 		return err
 	}
 	reconciler := controllers.New(controllers.Options{
