@@ -159,6 +159,7 @@ func (c *conn) finish() {
 	select {
 	case <-c.ended:
 	default:
+		c.machine.Close()
 		close(c.ended)
 		c.engine.readers.Done()
 		c.engine.conns.Delete(c)
@@ -253,10 +254,8 @@ func (c *conn) lost() {
 			cl.conn, c.client = nil, nil
 			c.endLease(session.Discard)
 		}
-		c.machine.Close()
 		return
 	}
-	c.machine.Close()
 	c.engine.background(func() { c.engine.bury(c.key) })
 }
 

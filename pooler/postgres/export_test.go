@@ -25,3 +25,9 @@ func (e *Engine) ShareLane(a, b uint32) bool {
 	defer e.clients.mu.Unlock()
 	return e.clients.all[a].lane == e.clients.all[b].lane
 }
+
+// Statements is how many texts of prepared statements are kept.
+func (e *Engine) Statements() int {
+	count, _ := e.statements.Size()
+	return count
+}

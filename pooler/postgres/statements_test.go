@@ -11,6 +11,7 @@ import (
 
 	"github.com/weir-dev/weir/pooler/postgres"
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
+	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
 
 // serveOne has one server connection, on which clients take turns.
@@ -287,5 +288,27 @@ func TestSearchPathThatCannotBeFollowedPins(t *testing.T) {
 			exec(t, c, one, pgx.QueryExecModeSimpleProtocol)
 		}
 		eventually(t, sql+" pins", func() bool { return f.Stats().Pinned == i+1 })
+	}
+}
+
+func TestATextIsForgottenWithTheLastThatHasIt(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	cfg := config(db)
+	f := serve(t, db, cfg)
+	r := f.raw()
+	r.send(parse("s", "SELECT 1"), sync())
+	if got := r.until(1); got != "1 Z:I" {
+		t.Fatalf("the answer is %s", got)
+	}
+	r.send(wire.AppendTerminate(nil))
+	eventually(t, "the client has left", func() bool { return f.Stats().Clients == 0 })
+	if n := f.Statements(); n != 1 {
+		t.Errorf("%d texts are kept, want that of the server connection", n)
+	}
+	cfg.Limits.MaxOpen = 0
+	f.apply(cfg)
+	eventually(t, "the server connection is closed", func() bool { return f.Stats().Open == 0 })
+	if n := f.Statements(); n != 0 {
+		t.Errorf("%d texts are kept for nobody", n)
 	}
 }
