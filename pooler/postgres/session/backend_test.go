@@ -248,6 +248,22 @@ func (b *backend) runUtility(text string, extended bool) bool {
 	case text == "DEALLOCATE ALL":
 		b.forget()
 		b.say(tag(text))
+	case word == "PREPARE":
+		name, text, _ := strings.Cut(rest, " AS ")
+		if _, taken := b.prepared[name]; taken {
+			b.failed(extended, "42P05", `prepared statement "`+name+`" already exists`)
+			break
+		}
+		b.prepared[name] = text
+		b.most = max(b.most, len(b.prepared))
+		b.say(tag(word))
+	case word == "EXECUTE":
+		prepared, ok := b.prepared[rest]
+		if !ok {
+			b.failed(extended, "26000", `prepared statement "`+rest+`" does not exist`)
+			break
+		}
+		b.run(prepared, extended)
 	case word == "DEALLOCATE":
 		if _, ok := b.prepared[rest]; !ok {
 			b.failed(extended, "26000", `prepared statement "`+rest+`" does not exist`)

@@ -6,7 +6,7 @@ import "github.com/weir-dev/weir/pooler/postgres/wire"
 // comes in one piece.
 const (
 	seenNames = 4 << 10
-	seenQuery = 128
+	seenQuery = 1 << 10
 )
 
 // Buffer is how many bytes of input a driver must be able to hold for a step.
@@ -199,7 +199,7 @@ func (s *Session) judgeHoard(p wire.Piece) verdict {
 	if s.ignoring || s.uncertain { // since it began: it passes as it is
 		s.scratch = append(wire.AppendStart(s.scratch, wire.TypeParse, len(s.hoard)), s.hoard...)
 		s.owe(entry{kind: parsing})
-	} else if v = s.noteNamedParse(s.hoard); v == wait {
+	} else if v = s.noteNamedParse(s.hoard); v == wait || v == inject {
 		s.hoard = s.hoard[:before]
 		return v
 	}
@@ -288,8 +288,11 @@ func (s *Session) note(p wire.Piece) verdict {
 	case wire.TypeCopyData, wire.TypeCopyDone, wire.TypeCopyFail:
 		return s.noteCopy(p.Type)
 	}
-	if s.owed.full() {
+	switch {
+	case s.owed.full():
 		return s.full()
+	case len(s.server.lent) > 0 && s.mapped() && !s.ignoring && s.evict():
+		return inject
 	}
 	switch p.Type {
 	case wire.TypeQuery:
@@ -391,20 +394,35 @@ func (s *Session) noteCopy(typ byte) verdict {
 
 // noteQuery is for a Query.
 func (s *Session) noteQuery(p wire.Piece) verdict {
-	closes := ""
-	if s.mapped() && !s.ignoring && !s.uncertain {
-		if closes = s.namesClosed(p); closes != "" && s.blocked() {
-			return s.await()
-		}
-		s.unnamed.end(s.segment)
+	e := entry{kind: query, unnamed: true}
+	if !s.mapped() || s.ignoring || s.uncertain {
+		s.startText(0)
+		return s.endWith(e)
 	}
+	closes, uses := s.namesIn(p)
+	if (closes != "" || uses != "") && s.blocked() {
+		return s.await()
+	}
+	uses = s.known(uses)
+	if s.owed.readies > 0 && (uses != "" || len(s.server.lent) > 0) {
+		return wait // the transaction may fail, and what is lent be needed
+	}
+	s.unnamed.end(s.segment)
 	s.startText(0)
-	if !s.lend(closes) {
-		return s.endWith(entry{kind: query, unnamed: true})
+	if s.lend(closes) {
+		s.server.closing, s.names.segment, e.names = closes, s.segment, true
 	}
-	s.server.closing, s.names.segment = closes, s.segment
-	s.endWith(entry{kind: query, unnamed: true, names: true})
-	return s.behind(p)
+	if uses != "" && s.status != wire.StatusFailed {
+		begins := !s.unsynced
+		if s.handOver(uses); begins {
+			return s.withSync(p, e)
+		}
+	}
+	s.endWith(e)
+	if len(s.scratch) > 0 {
+		return s.behind(p)
+	}
+	return forward
 }
 
 // endWith enters a reply that ends with ReadyForQuery.

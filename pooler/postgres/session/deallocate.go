@@ -47,19 +47,22 @@ func (s *Session) await() verdict {
 	return inject
 }
 
-// namesClosed are the names that the DEALLOCATEs in a Query name, each with a zero byte behind it.
-func (s *Session) namesClosed(p wire.Piece) string {
-	if len(s.names.known)+len(s.names.ahead) == 0 || !p.Last || p.Length > seenQuery || !mayDeallocate(p.Body()) {
-		return ""
+// namesIn are the names that a Query closes, and those that it uses, each with a zero byte behind it.
+func (s *Session) namesIn(p wire.Piece) (closes, uses string) {
+	if s.names.none() || !p.Last || p.Length > seenQuery || !mayDeallocate(p.Body()) && !mayUse(p.Body()) {
+		return "", ""
 	}
-	return readText(s.server, p.Body()).closes
+	has := readText(s.server, p.Body())
+	return has.closes, has.uses
 }
 
 // mayDeallocate says that a text has the word DEALLOCATE.
-func mayDeallocate(text []byte) bool {
-	const word = "deallocate"
+func mayDeallocate(text []byte) bool { return hasWord(text, "dD", "deallocate") }
+
+// hasWord looks for a word that begins with one of the letters of initial.
+func hasWord(text []byte, initial, word string) bool {
 	for len(text) >= len(word) {
-		i := bytes.IndexAny(text[:len(text)-len(word)+1], "dD")
+		i := bytes.IndexAny(text[:len(text)-len(word)+1], initial)
 		if i < 0 {
 			return false
 		}
@@ -81,10 +84,7 @@ func (s *Session) lend(names string) (any bool) {
 		any = true
 		s.close(n.name)
 		s.scratch = wire.AppendParse(s.scratch, n.name, "", nil)
-		s.push(entry{kind: parsing, fate: hidden})
-		if !slices.Contains(s.server.lent, n.name) {
-			s.server.lent = append(s.server.lent, n.name)
-		}
+		s.push(entry{kind: parsing, fate: hidden, use: n})
 	}
 	return any
 }
@@ -122,7 +122,19 @@ func (s *Session) deallocated() {
 
 func (s *Session) deallocate(name string) {
 	s.removeName(name)
-	if i := slices.Index(s.server.lent, name); i >= 0 {
-		s.server.lent = slices.Delete(s.server.lent, i, i+1)
+	s.server.keep(name)
+}
+
+// keep notes that a name is not lent any more.
+func (v *Server) keep(name string) {
+	if i := slices.Index(v.lent, name); i >= 0 {
+		v.lent = slices.Delete(v.lent, i, i+1)
+	}
+}
+
+// lentTo notes that the server has a name of the client's.
+func (v *Server) lentTo(name string) {
+	if !slices.Contains(v.lent, name) {
+		v.lent = append(v.lent, name)
 	}
 }

@@ -46,10 +46,10 @@
 // The unnamed statement is kept up to 16 KiB and parsed again when it is used in another transaction. One that is longer
 // keeps the connection until it was bound once.
 //
-// DEALLOCATE ALL and DISCARD ALL are followed, and DEALLOCATE of a name by the extended protocol and in queries of up to 128
-// bytes. What follows in the same batch about named statements waits for the server's word. Otherwise SQL sees names as the
-// server has them: pg_prepared_statements shows the pooler's, and EXECUTE does not find a name that was given by the protocol,
-// until the session is pinned (PREPARE does that).
+// DEALLOCATE ALL and DISCARD ALL are followed, and DEALLOCATE of a name by the extended protocol and in queries of up to 1 KiB.
+// What follows in the same batch about named statements waits for the server's word. PREPARE and EXECUTE, there, of a name that
+// was given by the protocol have the server parse it under that name first (handover), and pin the session. Otherwise SQL
+// sees names as the server has them: pg_prepared_statements shows the pooler's.
 //
 // # Settings
 //

@@ -27,7 +27,7 @@ func (s *Session) noteParse(p wire.Piece) verdict {
 		}
 		return s.owe(entry{kind: parsing})
 	case body[0] == 0:
-		return s.noteUnnamedParse()
+		return s.noteUnnamedParse(p)
 	case s.uncertain:
 		return s.owe(entry{kind: parsing})
 	case s.blocked():
@@ -35,8 +35,7 @@ func (s *Session) noteParse(p wire.Piece) verdict {
 	case s.evict():
 		return inject
 	case s.pinned != NotPinned && s.isForeign(body):
-		s.counts.ServerParses++
-		return s.owe(entry{kind: parsing})
+		return s.noteForeignParse(p)
 	case s.statements.limit.Load() <= 0:
 		return s.refuseOwed(refusedNames)
 	case p.Length > maxText:
@@ -55,7 +54,18 @@ func (s *Session) isForeign(body []byte) bool {
 	return whole && s.names.find(name) == nil && !bytes.HasPrefix(name, []byte(ownPrefix)) && !mayDeallocate(text)
 }
 
-func (s *Session) noteUnnamedParse() verdict {
+func (s *Session) noteForeignParse(p wire.Piece) verdict {
+	if v := s.handOverFor(s.usesOf(p)); v != forward {
+		return v
+	}
+	s.counts.ServerParses++
+	return s.owe(entry{kind: parsing})
+}
+
+func (s *Session) noteUnnamedParse(p wire.Piece) verdict {
+	if v := s.handOverFor(s.usesOf(p)); v != forward {
+		return v
+	}
 	s.counts.ServerParses++
 	s.startText(1)
 	if !s.uncertain {
@@ -98,6 +108,10 @@ func (s *Session) noteNamedParse(body []byte) verdict {
 	stmt := s.statementOf(behind)
 	if stmt == nil {
 		return s.refuseOwed(refusedText)
+	}
+	if v := s.handOverFor(stmt.traits.uses); v != forward {
+		s.statements.release(stmt)
+		return v
 	}
 	if len(s.names.known) == 0 {
 		s.names.under = s.server.have.base
@@ -215,6 +229,9 @@ func (s *Session) noteUse(p wire.Piece, k kind) verdict {
 	case s.uncertain && s.server.slots.of[n.stmt] == nil:
 		return s.owe(entry{kind: k})
 	}
+	if v := s.handOverFor(n.stmt.traits.uses); v != forward {
+		return v
+	}
 	slot, v := s.findSlot(n)
 	if v != forward {
 		return v
@@ -317,6 +334,9 @@ func (s *Session) noteUnnamedUse(k kind) verdict {
 		return s.bringUnnamed()
 	}
 	bound := u.bound()
+	if v := s.handOverFor(bound.has.uses); v != forward {
+		return v
+	}
 	if k == bind {
 		bound.large = false
 		s.counts.Binds++

@@ -12,9 +12,21 @@ const (
 	behindReset         // RESET
 	behindTime          // SET TIME
 	behindPrepare       // PREPARE
+	behindExecute       // EXECUTE
 	behindClose         // DEALLOCATE [PREPARE]
 	behindClosed        // DEALLOCATE name
 )
+
+// keptNames bounds lists of names in bytes: no statement names more, nor does a Query that is looked at for them.
+const keptNames = seenQuery
+
+// withName appends a name to a list, if there is room.
+func withName(list string, name []byte) string {
+	if len(list)+len(name) >= keptNames {
+		return list
+	}
+	return list + string(shorten(name)) + "\x00"
+}
 
 // longestPath is how much of what SET search_path names is looked at.
 const longestPath = 256
@@ -61,8 +73,9 @@ func (t *text) take(w []byte, quoted bool) {
 		t.first(w)
 		return
 	}
+	place := g.place
 	t.within(w, quoted, last)
-	switch g.place {
+	switch place {
 	case behindSet:
 		t.setWord(w, quoted)
 	case behindName, behindPath:
@@ -80,7 +93,11 @@ func (t *text) take(w []byte, quoted bool) {
 		g.place = anywhere
 		if quoted || string(w) != "transaction" {
 			t.pin = SQLPrepare
+			t.uses = withName(t.uses, w)
 		}
+	case behindExecute:
+		g.place = anywhere
+		t.uses = withName(t.uses, w)
 	case behindClose:
 		t.closeWord(w, quoted)
 	case behindClosed:
@@ -120,7 +137,8 @@ func (t *text) first(w []byte) {
 	case "fetch":
 		t.fluid = true
 	case "execute":
-		g.fresh, t.fluid = t.all, !t.all
+		t.fluid = !t.all
+		t.execute()
 	case "begin", "then", "else", "loop":
 		g.fresh = t.all // in a DO another statement follows
 	default:
@@ -154,11 +172,22 @@ func (t *text) within(w []byte, quoted bool, last word) {
 		t.setConfig.begin()
 	case "pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared":
 		t.pin = AdvisoryLock
-	case "begin", "then", "else", "loop", "execute":
+	case "begin", "then", "else", "loop":
 		g.fresh = t.all
+	case "execute":
+		if !quoted {
+			t.execute()
+		}
 	}
 	if len(w) >= 7 && string(w[:7]) == "pg_temp" {
 		t.pin = TempTable
+	}
+}
+
+// execute takes the word EXECUTE: in a DO a string follows that is run, otherwise the name of a prepared statement.
+func (t *text) execute() {
+	if t.grammar.fresh = t.all; !t.all {
+		t.grammar.place = behindExecute
 	}
 }
 
@@ -263,7 +292,7 @@ func (t *text) closeWord(w []byte, quoted bool) {
 	case !quoted && string(w) == "all":
 		g.place = anywhere
 	default:
-		g.closing = string(w[:min(len(w), maxName)])
+		g.closing = string(shorten(w))
 		g.place = behindClosed
 	}
 }
@@ -319,7 +348,7 @@ func (t *text) endStatement() {
 		t.pathOK = false
 	}
 	if t.place == behindClosed && t.closing != "" && !t.all {
-		t.closes += t.closing + "\x00"
+		t.closes = withName(t.closes, []byte(t.closing))
 	}
 	t.fresh, t.all = true, false
 	t.place, t.last, t.closing = anywhere, anyWord, ""

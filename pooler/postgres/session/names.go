@@ -37,6 +37,9 @@ func (m *names) find(name []byte) *named {
 	return m.known[string(name)]
 }
 
+// none says that the client has no statements with names.
+func (m *names) none() bool { return len(m.known)+len(m.ahead) == 0 }
+
 func (m *names) expect(name string, n *named, segment uint32) {
 	if m.ahead == nil {
 		m.ahead = make(map[string]*named)

@@ -13,17 +13,28 @@ func (s *Session) done() {
 	case e.kind == closing && e.slot != nil:
 		e.slot.there = false
 	}
-	if e.names && e.use != nil && e.kind == parsing {
-		s.names.set(e.use)
-	}
-	if e.names && e.use != nil && e.kind == closing {
-		s.removeName(e.use.name)
-	}
+	s.settleName(e)
 	s.owed.pop()
 	if e.unnamed {
 		s.unnamed.changed(e)
 	}
 	s.forgetAhead()
+}
+
+// settleName takes the server's word about a name of the client's.
+func (s *Session) settleName(e entry) {
+	switch {
+	case e.use == nil:
+	case e.kind == closing && e.names:
+		s.removeName(e.use.name)
+	case e.kind != parsing:
+	case e.names && e.fate == hidden: // it is handed over
+		s.deallocate(e.use.name)
+	case e.names:
+		s.names.set(e.use)
+	case e.fate == hidden && e.slot == nil:
+		s.server.lentTo(e.use.name)
+	}
 }
 
 // lose takes the oldest entry out of the ledger: the server has not done it, and will not.
@@ -34,7 +45,7 @@ func (s *Session) lose() {
 			s.server.dropSlot(e.slot)
 		}
 	}
-	if e.kind == parsing && e.names && e.use != nil {
+	if e.kind == parsing && e.names && e.use != nil && e.fate != hidden {
 		s.statements.release(e.use.stmt)
 	}
 	if e.kind == describe && e.slot != nil && e.fate == hidden {
@@ -55,6 +66,9 @@ func (s *Session) skipToSync() bool {
 		s.lose()
 	}
 	s.forgetAhead()
+	if s.owed.n > 0 {
+		s.owed.at(0).fate = pass // if it is the pooler's own, the Query before it was skipped
+	}
 	return s.owed.n > 0
 }
 

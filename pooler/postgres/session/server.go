@@ -117,6 +117,8 @@ func (s *Session) keeps(p wire.Piece) bool {
 		return e.fate == hidden
 	case wire.TypeParameterDescription, wire.TypeRowDescription, wire.TypeNoData:
 		return e.fate == hidden || e.replays()
+	case wire.TypeReadyForQuery:
+		return e.replays() || e.kind == syncPoint && e.fate == hidden
 	}
 	return e.replays()
 }
@@ -258,7 +260,7 @@ func (s *Session) ready(status byte) {
 	s.pulse.Statement++
 	e := s.owed.first()
 	s.inBlock = s.inBlock || s.single && status != wire.StatusIdle
-	if status == wire.StatusIdle && !e.replays() {
+	if status == wire.StatusIdle && !e.replays() && e.fate == pass {
 		s.counts.Transactions++
 		s.pulse.Transaction++
 		s.endPath()

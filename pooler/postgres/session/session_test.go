@@ -240,7 +240,7 @@ func TestLeaving(t *testing.T) {
 			l.answers(1000, tag("BEGIN"), ready('T'))
 		}, false, Reset, "Q"},
 		{"in the middle of a statement", Transaction, func(l *line) { l.says(1000, sql("SELECT 1")) }, false, Discard, ""},
-		{"in the middle of a message", Transaction, func(l *line) { l.says(1000, sql(strings.Repeat("x", 500))[:300]) }, true, Discard, ""},
+		{"in the middle of a message", Transaction, func(l *line) { l.says(1000, sql(strings.Repeat("x", 5000))[:3000]) }, true, Discard, ""},
 		{"in the middle of a batch", Transaction, func(l *line) { l.says(1000, parse("", "SELECT 1")) }, true, Discard, ""},
 		{"in session mode", Lasting, func(l *line) {
 			l.says(1000, sql("SELECT 1"))

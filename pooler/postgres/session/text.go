@@ -12,6 +12,7 @@ type traits struct {
 	hasPath bool   // it is one SET search_path for the session and nothing else
 	path    string // the names that SET names, as written; empty: as at the login
 	closes  string // the names that its DEALLOCATEs name, in order; each ends with a zero byte
+	uses    string // the same for PREPARE and EXECUTE
 }
 
 // position is where in a text a byte is.
