@@ -9,11 +9,12 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// What maxOpenPerUser promises: each of two pods opens its part of it, and both together never more.
+// What maxOpenPerUser promises: each of two pods opens its part of it, and both together never more. The part is one for each,
+// however the connections of the pool move between them.
 var _ = Describe("a pool with a limit for each user", func() {
 	const (
 		pool  = "users-db"
-		most  = 4
+		most  = 2
 		pods  = 2
 		count = "select coalesce(string_agg(n::text, ' '), '') from (select count(*) n from pg_stat_activity where usename = 'app' group by client_addr) parts"
 	)
@@ -37,13 +38,12 @@ var _ = Describe("a pool with a limit for each user", func() {
 			clients = append(clients, name)
 		}
 
-		By("counting in PostgreSQL, once the shares of the pods have come to rest")
-		Eventually(func() (string, error) { return inPostgres(count) }, "1m").MustPassRepeatedly(5).Should(Equal("2 2"), "connections by pod")
+		By("counting in PostgreSQL")
+		Eventually(func() (string, error) { return inPostgres(count) }, "1m").Should(Equal("1 1"), "connections by pod")
 		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
 		must("-n", namespace, "wait", "--for=condition=Ready", "pod/watch", "--timeout=60s")
-		Consistently(func() (string, error) { return inPostgres(count) }, "10s").Should(Equal("2 2"), "connections by pod")
 		var watched watchStats
-		Expect(stats("watch", &watched)).To(Succeed())
+		Eventually(func() (int64, error) { err := stats("watch", &watched); return watched.Samples, err }, "1m").Should(BeNumerically(">", 400))
 		Expect(watched.Most).To(BeEquivalentTo(most))
 		for _, name := range clients {
 			var run runStats
