@@ -70,6 +70,8 @@
 //     for each would cost more than the counting. Waits and dials, which are slow anyway, are all measured.
 //   - The console is a login to a database of a name that is reserved when users are named for it. Its clients keep their
 //     goroutine, and hold no server connection. What they hold back outlives an Apply, and never lets more be opened.
+//   - A panic ends the process, and the pod is started again: locks and leases that it leaves behind could have clients wait for
+//     ever, and half a session another's reply. What reads bytes from sockets is fuzzed instead.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served
