@@ -22,17 +22,15 @@ var goodbye = wire.AppendTerminate(nil)
 // client is one client. Once it has logged in everything below entry belongs to its lane.
 type client struct {
 	engine  *Engine
-	lane    *lane
 	who     unique.Handle[identity]
 	cancel  login.CancelKey
 	forget  func()                // lets go of what was looked up for it; nil: nothing was
 	drained atomic.Bool           // it is let go when its transaction ends
 	entry   atomic.Pointer[entry] // its login, or all of it at the console; nil: done
 
-	id         uint64 // in the order of coming
-	came       moment
-	traffic    *traffic // from the login on
-	replicates bool     // it has a walsender
+	id      uint64 // in the order of coming
+	came    moment
+	traffic *traffic // from the login on
 
 	stream
 	machine  session.Session
@@ -40,16 +38,18 @@ type client struct {
 	conn     *conn   // lent; nil: none
 	waiter   *waiter // for one; nil: does not wait
 	deadline moment  // of the wait for the statement at hand; zero: it has not waited yet
-	vigil    vigil
-	moving   bool   // its server connection is on its way to its lane
-	revoked  bool   // its statement was canceled while a server connection for it is on its way
-	started  bool   // has been given to its lane
-	closing  bool   // it was told to go
-	pinned   moment // since when; zero: it is not
+	pinned   moment  // since when; zero: it is not
+	vigil    *vigil  // nil: no round has come by
 	watched  stopwatch
-	parted   bool // it is gone: what its server still says is for nobody
-	ended    bool // nothing more will come
-	closed   bool // it is forgotten
+
+	replicates bool // it has a walsender
+	moving     bool // its server connection is on its way to its lane
+	revoked    bool // its statement was canceled while a server connection for it is on its way
+	started    bool // has been given to its lane
+	closing    bool // it was told to go
+	parted     bool // it is gone: what its server still says is for nobody
+	ended      bool // nothing more will come
+	closed     bool // it is forgotten
 }
 
 // identity is what many clients have in common.
@@ -63,8 +63,7 @@ func (cl *client) key() key { return cl.who.Value().key }
 
 // start begins to serve a client that has logged in.
 func (cl *client) start(fd int, rest []byte) {
-	cl.stream.lane, cl.started = cl.lane, true
-	cl.saved = rest
+	cl.started, cl.saved = true, rest
 	if err := cl.socket.Open(cl.lane.Loop, fd, cl); err != nil {
 		cl.engine.log.Warn("cannot watch a client", "error", err)
 		cl.close()

@@ -8,6 +8,10 @@ import (
 // acquire answers the machine's Acquire: with a server connection, or with the reason why there is none. It reports false if
 // the answer is still to come.
 func (cl *client) acquire() bool {
+	if last := cl.lane.waiters.last; last != nil && last.client.who == cl.who {
+		cl.wait() // behind another: nothing is free
+		return false
+	}
 	for {
 		lease, ok := cl.engine.servers.TryAcquire(cl.key(), pool.Prefer(cl.lane.mark(cl.machine.Tag())))
 		if !ok {

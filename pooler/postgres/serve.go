@@ -39,7 +39,7 @@ func (e *Engine) Serve(ln net.Listener) error {
 			}
 			continue
 		}
-		cl := &client{engine: e, lane: e.laneFor(), came: now(), traffic: &e.traffic.other}
+		cl := &client{engine: e, stream: stream{lane: e.laneFor()}, came: now(), traffic: &e.traffic.other}
 		en := &entry{client: cl, net: nc}
 		cl.entry.Store(en)
 		n := e.clients.add(cl)

@@ -142,6 +142,9 @@ func (e *Engine) enforceAll(t Timeouts, now moment) {
 
 // enforce ends what takes the client too long.
 func (cl *client) enforce(t Timeouts, now moment) {
+	if cl.vigil == nil {
+		cl.vigil = new(vigil)
+	}
 	if !cl.started || cl.closing || cl.waiter != nil || cl.moving || cl.replicates {
 		cl.vigil.begun = false
 		return

@@ -91,6 +91,9 @@ func (t *traffics) list() []*traffic {
 
 // count adds what a session has counted.
 func (t *traffic) count(c session.Counts) {
+	if c == (session.Counts{}) {
+		return // as for most steps
+	}
 	for _, n := range [...]struct {
 		of *atomic.Uint64
 		n  uint32

@@ -12,7 +12,9 @@ type Server struct {
 	statements *Statements
 	desk       desk
 	login      map[string]string // the settings it has by itself, as reported
-	have       settings          // how its settings differ from those
+	have       *settings         // how its settings differ from those
+	escapes    bool              // a backslash escapes in strings, as far as
+	escapesOf  *settings         // these say; nil: not looked up yet
 	slots      slots
 	lent       []string // names of the client's that it has, so that a DEALLOCATE finds them
 	closing    string   // names that the DEALLOCATEs of the Query that is owed will close, in order, each with a zero byte
@@ -40,7 +42,9 @@ const (
 
 // NewServer returns what is known about a server connection after its login: the settings it reported.
 func NewServer(statements *Statements, reported []wire.Param) *Server {
-	v := &Server{in: wire.Scanner{Rules: serverRules}, statements: statements, login: make(map[string]string, len(reported))}
+	v := &Server{
+		in: wire.Scanner{Rules: serverRules}, statements: statements, have: &noSettings, login: make(map[string]string, len(reported)),
+	}
 	for _, p := range reported {
 		v.login[p.Name] = p.Value
 	}
@@ -123,6 +127,14 @@ func (v *Server) Setting(name string) string {
 		return value
 	}
 	return v.login[name]
+}
+
+// escaping says that a backslash escapes in all strings.
+func (v *Server) escaping() bool {
+	if v.escapesOf != v.have {
+		v.escapes, v.escapesOf = v.Setting("standard_conforming_strings") == "off", v.have
+	}
+	return v.escapes
 }
 
 // Statements is how many prepared statements are kept on the connection.
@@ -248,4 +260,5 @@ func (v *Server) learn(p wire.Piece) {
 func (v *Server) turn(name, value string) {
 	v.role = v.role || name == "in_hot_standby" && v.login[name] != value
 	v.login[name] = value
+	v.escapesOf = nil
 }

@@ -348,9 +348,9 @@ func (s *Session) noteUnnamedUse(k kind) verdict {
 // bringUnnamed gives the server the unnamed statement of the session, or none: what it has is somebody else's.
 func (s *Session) bringUnnamed() verdict {
 	s.unnamed.segment = s.segment
-	if s.unnamed.now.whole {
+	if body := s.unnamed.whole(); body != nil {
 		s.counts.ServerParses++
-		s.scratch = wire.AppendParseBody(s.scratch, "", s.unnamed.now.body)
+		s.scratch = wire.AppendParseBody(s.scratch, "", body)
 		s.push(entry{kind: parsing, fate: hidden, unnamed: true})
 	} else {
 		s.scratch = wire.AppendClose(s.scratch, wire.TargetStatement, "")

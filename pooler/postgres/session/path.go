@@ -48,7 +48,7 @@ func (s *Session) endPath() {
 }
 
 // follow notes that the server has been given a session's search_path, which it does not report.
-func (v *Server) follow(chosen settings) {
+func (v *Server) follow(chosen *settings) {
 	if names, ok := chosen.get(searchPath); ok {
 		v.have = v.have.with(searchPath, names)
 	} else if !v.reports(searchPath) {

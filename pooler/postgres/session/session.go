@@ -36,7 +36,7 @@ type Session struct {
 	names      names
 	unnamed    unnamed
 	path       path
-	chosen     settings  // the client's
+	chosen     *settings // the client's
 	own        *settings // that it chose at its login
 	counts     Counts
 	pulse      Pulse
@@ -45,14 +45,14 @@ type Session struct {
 	scratch []byte // what is made up for the server
 	refusal []byte // answers the statement that the client is at
 
-	mode    Mode // Transaction or Lasting
-	pinned  Reason
-	status  byte // of the attached server's last ReadyForQuery
+	skip    int // bytes before the text in the piece at hand
+	rest    int // bytes of the piece at hand that are passed on behind what takes the place of the others
 	segment uint32
-	replays uint8  // replies to replay that are still to come
-	skip    int    // bytes before the text in the piece at hand
 	reset   uint32 // the segment of the last text that resets settings
-	rest    int    // bytes of the piece at hand that are passed on behind what takes the place of the others
+	mode    Mode   // Transaction or Lasting
+	pinned  Reason
+	status  byte  // of the attached server's last ReadyForQuery
+	replays uint8 // replies to replay that are still to come
 
 	drops    bool // the rest of the client's message at hand is dropped
 	hoards   bool // the rest of the client's message at hand goes to the hoard
@@ -91,7 +91,7 @@ type Session struct {
 
 // New returns a session whose client has logged in and has chosen settings, as the server reports them.
 func New(mode Mode, statements *Statements, chosen []wire.Param) Session {
-	s := Session{mode: mode, statements: statements, client: wire.Scanner{Rules: clientRules}}
+	s := Session{mode: mode, statements: statements, client: wire.Scanner{Rules: clientRules}, chosen: &noSettings}
 	switch mode {
 	case Statement:
 		s.mode, s.single = Transaction, true
@@ -101,15 +101,9 @@ func New(mode Mode, statements *Statements, chosen []wire.Param) Session {
 	for _, p := range chosen {
 		s.chosen = s.chosen.with(p.Name, p.Value)
 	}
-	if s.own = &noSettings; len(chosen) > 0 {
-		own := s.chosen
-		s.own = &own
-	}
+	s.own = s.chosen
 	return s
 }
-
-// noSettings are the own settings of all sessions that have chosen none.
-var noSettings settings
 
 // Tag is equal for sessions and servers whose settings are. It is not 0.
 func (s *Session) Tag() uint64 { return s.chosen.tag() }
@@ -241,7 +235,7 @@ func (s *Session) settle() Action {
 		s.pin(SettingChange) // its statements were read under other settings
 		return Continue
 	}
-	if s.unnamed.now.large {
+	if s.unnamed.large() {
 		return Continue
 	}
 	return s.finish()

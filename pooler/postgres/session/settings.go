@@ -30,20 +30,23 @@ type settings struct {
 	list []wire.Param          // sorted by name, without application_name
 	id   unique.Handle[string] // of list
 	base unique.Handle[string] // of list without search_path
+	mark uint64                // of list: equal lists have the same
 	app  string                // application_name
 	apps bool                  // app is set
 }
 
+// noSettings are what all have in common who have set nothing.
+var noSettings = settings{mark: 1}
+
 // find returns where a setting is in the list, or belongs.
-func (s settings) find(name string) (int, bool) {
+func (s *settings) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(s.list, name, func(p wire.Param, name string) int { return cmp.Compare(p.Name, name) })
 }
 
 // with returns settings in which name has this value.
-func (s settings) with(name, value string) settings {
+func (s *settings) with(name, value string) *settings {
 	if name == applicationName {
-		s.app, s.apps = value, true
-		return s
+		return s.named(value, true)
 	}
 	i, found := s.find(name)
 	if found && s.list[i].Value == value {
@@ -59,10 +62,9 @@ func (s settings) with(name, value string) settings {
 }
 
 // without returns settings in which name has the value that the server gives it.
-func (s settings) without(name string) settings {
+func (s *settings) without(name string) *settings {
 	if name == applicationName {
-		s.app, s.apps = "", false
-		return s
+		return s.named("", false)
 	}
 	i, found := s.find(name)
 	if !found {
@@ -71,8 +73,26 @@ func (s settings) without(name string) settings {
 	return s.of(slices.Delete(slices.Clone(s.list), i, i+1))
 }
 
+// named returns the settings with another application's name, if apps, or none.
+func (s *settings) named(app string, apps bool) *settings {
+	if s.app == app && s.apps == apps {
+		return s
+	}
+	now := *s
+	now.app, now.apps = app, apps
+	return now.shared()
+}
+
 // of returns the settings with another list.
-func (s settings) of(list []wire.Param) settings {
+func (s *settings) of(list []wire.Param) *settings {
+	now := settings{mark: 1, app: s.app, apps: s.apps}
+	if len(list) > 0 {
+		now.fill(list)
+	}
+	return now.shared()
+}
+
+func (s *settings) fill(list []wire.Param) {
 	var all, base strings.Builder
 	for _, p := range list {
 		all.WriteString(p.Name + "\x00" + p.Value + "\x00")
@@ -81,6 +101,14 @@ func (s settings) of(list []wire.Param) settings {
 		}
 	}
 	s.list, s.id, s.base = list, handle(all.String()), handle(base.String())
+	s.mark = maphash.Comparable(tagSeed, s.id) | 1
+}
+
+// shared returns the settings, or those that all have in common if nothing is set.
+func (s *settings) shared() *settings {
+	if s.empty() {
+		return &noSettings
+	}
 	return s
 }
 
@@ -93,9 +121,9 @@ func handle(text string) (h unique.Handle[string]) {
 }
 
 // empty says that there is nothing to set.
-func (s settings) empty() bool { return len(s.list) == 0 && !s.apps }
+func (s *settings) empty() bool { return len(s.list) == 0 && !s.apps }
 
-func (s settings) get(name string) (string, bool) {
+func (s *settings) get(name string) (string, bool) {
 	if name == applicationName {
 		return s.app, s.apps
 	}
@@ -106,18 +134,18 @@ func (s settings) get(name string) (string, bool) {
 }
 
 // same says that nothing has to be said to get from one to the other.
-func (s settings) same(o settings) bool { return s.id == o.id && s.sameName(o) }
+func (s *settings) same(o *settings) bool { return s.id == o.id && s.sameName(o) }
 
-func (s settings) sameName(o settings) bool { return s.apps == o.apps && s.app == o.app }
+func (s *settings) sameName(o *settings) bool { return s.apps == o.apps && s.app == o.app }
 
 var tagSeed = maphash.MakeSeed()
 
 // tag is a number that equal settings have in common, the application's name aside; never 0.
-func (s settings) tag() uint64 { return maphash.Comparable(tagSeed, s.id) | 1 }
+func (s *settings) tag() uint64 { return s.mark }
 
 // replay appends what makes settings out of those that a server connection has: a Query for each that has to be read under
 // the one before. It returns how many there are.
-func (s settings) replay(dst []byte, v *Server) (out []byte, queries int) {
+func (s *settings) replay(dst []byte, v *Server) (out []byte, queries int) {
 	first, rest := s.differences(v)
 	for _, script := range []string{first, rest} {
 		if script != "" {
@@ -130,7 +158,7 @@ func (s settings) replay(dst []byte, v *Server) (out []byte, queries int) {
 
 // differences are the statements that lead from a server's settings to these: the one that changes how texts are encoded,
 // and the others.
-func (s settings) differences(v *Server) (encoding, others string) {
+func (s *settings) differences(v *Server) (encoding, others string) {
 	var b strings.Builder
 	for _, p := range s.list {
 		if v.Setting(p.Name) != p.Value {
@@ -153,7 +181,7 @@ func (s settings) differences(v *Server) (encoding, others string) {
 }
 
 // nameScript sets the application's name.
-func (s settings) nameScript() string {
+func (s *settings) nameScript() string {
 	if !s.apps {
 		return "RESET application_name;"
 	}

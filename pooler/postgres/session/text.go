@@ -66,7 +66,7 @@ func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 func (t *text) begin(v *Server) {
 	t.traits, t.grammar = traits{}, grammar{fresh: true}
 	t.server, t.position, t.before, t.wordLen = v, inCode, 0, 0
-	t.escapes = v.Setting("standard_conforming_strings") == "off"
+	t.escapes = v.escaping()
 }
 
 // feed takes the next piece of the text, which ends with a zero byte.

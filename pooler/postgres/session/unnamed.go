@@ -10,13 +10,18 @@ const keptUnder = 256 << 10
 
 // unnamed is the statement without a name. It outlives the transaction, and must then be found on another server connection.
 type unnamed struct {
-	now     keepsake
-	next    []keepsake // of the Parses under way, from done on
-	done    int
-	under   int    // bytes of texts in next
+	kept    *kept  // nil: there never was one
 	coming  bool   // the last change under way is a Parse
 	here    bool   // what the server has is this session's, or nothing
 	segment uint32 // where it was changed last
+}
+
+// kept is what is known of the unnamed statements that a session has had.
+type kept struct {
+	now   keepsake
+	next  []keepsake // of the Parses under way, from done on
+	done  int
+	under int // bytes of texts in next
 }
 
 // keepsake is what is known of an unnamed statement.
@@ -30,53 +35,78 @@ type keepsake struct {
 
 // begin takes the beginning of a Parse.
 func (u *unnamed) begin(segment uint32) {
-	n := len(u.next)
-	if n < cap(u.next) {
-		u.next = u.next[:n+1] // with the memory of an earlier one
-	} else {
-		u.next = append(u.next, keepsake{})
+	if u.kept == nil {
+		u.kept = new(kept)
 	}
-	u.next[n] = keepsake{body: u.next[n].body[:0], growing: u.under < keptUnder}
+	k := u.kept
+	n := len(k.next)
+	if n < cap(k.next) {
+		k.next = k.next[:n+1] // with the memory of an earlier one
+	} else {
+		k.next = append(k.next, keepsake{})
+	}
+	k.next[n] = keepsake{body: k.next[n].body[:0], growing: k.under < keptUnder}
 	u.coming, u.segment = true, segment
 }
 
-// last returns the Parse that has begun last.
-func (u *unnamed) last() *keepsake { return &u.next[len(u.next)-1] }
+// last returns the Parse that has begun last; nil: none is under way.
+func (u *unnamed) last() *keepsake {
+	if u.kept == nil || len(u.kept.next) == 0 {
+		return nil
+	}
+	return &u.kept.next[len(u.kept.next)-1]
+}
+
+// whole returns the body of the statement that there is; nil: there is none.
+func (u *unnamed) whole() []byte {
+	if u.kept == nil || !u.kept.now.whole {
+		return nil
+	}
+	return u.kept.now.body
+}
+
+// large says that there is one that is too long to keep, and was not bound yet.
+func (u *unnamed) large() bool { return u.kept != nil && u.kept.now.large }
 
 // end takes what ends the statement, or will.
 func (u *unnamed) end(segment uint32) { u.coming, u.segment = false, segment }
 
 // bound returns the statement that a Bind means: the one under way, if there is one.
 func (u *unnamed) bound() *keepsake {
-	if u.coming {
+	switch {
+	case u.coming:
 		return u.last()
+	case u.kept == nil:
+		return new(keepsake)
 	}
-	return &u.now
+	return &u.kept.now
 }
 
 // changed takes the server's word that it has done what e stands for.
 func (u *unnamed) changed(e entry) {
 	u.here = true
-	if e.fate == hidden {
+	k := u.kept
+	if e.fate == hidden || k == nil {
 		return
 	}
-	u.now.clear()
+	k.now.clear()
 	if e.kind == parsing {
-		u.now, u.next[u.done] = u.next[u.done], u.now
-		u.under -= len(u.now.body)
-		u.done++
+		k.now, k.next[k.done] = k.next[k.done], k.now
+		k.under -= len(k.now.body)
+		k.done++
 		u.settle()
 	}
 }
 
 // settle forgets the Parses that were under way once none is.
 func (u *unnamed) settle() {
-	if u.done < len(u.next) {
+	k := u.kept
+	if k.done < len(k.next) {
 		return
 	}
-	u.coming, u.done, u.under = false, 0, 0
-	if u.next = u.next[:0]; cap(u.next) > 4 {
-		u.next = nil
+	u.coming, k.done, k.under = false, 0, 0
+	if k.next = k.next[:0]; cap(k.next) > 4 {
+		k.next = nil
 	}
 }
 
@@ -85,9 +115,9 @@ func (u *unnamed) lost(e entry, last bool) {
 	if e.fate == hidden {
 		return
 	}
-	if e.kind == parsing {
-		u.under -= len(u.next[u.done].body)
-		u.done++
+	if k := u.kept; e.kind == parsing {
+		k.under -= len(k.next[k.done].body)
+		k.done++
 		u.settle()
 	}
 	u.coming = u.coming && !last
@@ -96,17 +126,20 @@ func (u *unnamed) lost(e entry, last bool) {
 // failed takes the news that a Parse has failed: there is no statement then.
 func (u *unnamed) failed() {
 	u.here = true
-	u.now.clear()
+	if u.kept != nil {
+		u.kept.now.clear()
+	}
 }
 
 // grow takes a piece of the Parse that has begun last, from behind the name on. It may be lost already.
 func (u *unnamed) grow(piece []byte) {
-	if len(u.next) == 0 {
+	k := u.last()
+	if k == nil {
 		return
 	}
-	before := len(u.last().body)
-	u.last().grow(piece)
-	u.under += len(u.last().body) - before
+	before := len(k.body)
+	k.grow(piece)
+	u.kept.under += len(k.body) - before
 }
 
 func (k *keepsake) grow(piece []byte) {
@@ -121,8 +154,7 @@ func (k *keepsake) grow(piece []byte) {
 
 // seal takes the end of that Parse, and the traits of its text.
 func (u *unnamed) seal(has traits) {
-	if len(u.next) > 0 {
-		k := u.last()
+	if k := u.last(); k != nil {
 		k.whole, k.growing, k.has = k.growing, false, has
 	}
 }
