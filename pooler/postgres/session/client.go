@@ -122,8 +122,8 @@ func (s *Session) other(st Step, p wire.Piece, v verdict) Step {
 		s.sending = true
 		return st
 	case replaced:
-		st.Used -= s.rest
-		s.client.Unread(s.rest)
+		st.Used -= int(s.rest)
+		s.client.Unread(int(s.rest))
 		st.Inject = s.scratch
 		s.sending = true
 		return st
@@ -439,7 +439,7 @@ func (s *Session) startText(skip int) {
 	s.reads = s.mapped() || !s.own.empty()
 	if s.reads {
 		s.text.begin(s.server)
-		s.skip = skip
+		s.skip = uint32(skip)
 	}
 }
 

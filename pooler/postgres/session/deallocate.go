@@ -92,7 +92,7 @@ func (s *Session) lend(names string) (any bool) {
 // behind sends a message unchanged, behind what was made up.
 func (s *Session) behind(p wire.Piece) verdict {
 	s.scratch = wire.AppendStart(s.scratch, p.Type, p.Length)
-	s.rest = len(p.Body())
+	s.rest = uint32(len(p.Body()))
 	return replaced
 }
 

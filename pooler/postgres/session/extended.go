@@ -82,7 +82,7 @@ func (s *Session) noteLargeParse(p wire.Piece) verdict {
 	case !ok:
 		return badNames
 	case s.names.find(name) != nil:
-		s.rest = len(behind)
+		s.rest = uint32(len(behind))
 		return s.replaceParse(name, p.Length-len(name)-1)
 	}
 	s.pin(LargeStatement)
@@ -271,7 +271,7 @@ func (s *Session) use(p wire.Piece, e entry, portal []byte, name string, rest in
 	if e.kind == describe {
 		return s.replace(wire.AppendDescribe(s.scratch, wire.TargetStatement, name), e)
 	}
-	s.rest = rest
+	s.rest = uint32(rest)
 	return s.replace(wire.AppendBindStart(s.scratch, portal, name, p.Length-len(p.Body())+rest), e)
 }
 

@@ -45,8 +45,8 @@ type Session struct {
 	scratch []byte // what is made up for the server
 	refusal []byte // answers the statement that the client is at
 
-	skip    int // bytes before the text in the piece at hand
-	rest    int // bytes of the piece at hand that are passed on behind what takes the place of the others
+	skip    uint32 // bytes before the text in the piece at hand
+	rest    uint32 // bytes of the piece at hand that are passed on behind what takes the place of the others
 	segment uint32
 	reset   uint32 // the segment of the last text that resets settings
 	mode    Mode   // Transaction or Lasting
