@@ -84,16 +84,16 @@ func throughPool(args ...string) (string, error) {
 	return kubectl(append([]string{"-n", namespace, "exec", "client", "--"}, args...)...)
 }
 
-// everyPodAnswers waits until each pod of a pool serves a client with this DSN. The kubelet takes about a minute to bring what
-// is in a Secret to a pod, not the same for all, and longer on a busy machine.
+// everyPodAnswers waits until each pod of a pool serves a client with this DSN, and then its Service. The kubelet takes about a
+// minute to bring what is in a Secret to a pod, not the same for all, and longer on a busy machine; and kube-proxies lag.
 func everyPodAnswers(pool, dsn string) {
-	ips := ofPods(pool, ".status.podIP")
-	ExpectWithOffset(1, ips).NotTo(BeEmpty())
-	for _, ip := range ips {
-		EventuallyWithOffset(1, func() error {
-			_, err := throughPool("psql", dsn+"&hostaddr="+ip, "-XAtqc", "select 1")
-			return err
-		}, "6m").Should(Succeed(), "pod with IP %s", ip)
+	var ways []string
+	for _, ip := range ofPods(pool, ".status.podIP") {
+		ways = append(ways, dsn+"&hostaddr="+ip)
+	}
+	ExpectWithOffset(1, ways).NotTo(BeEmpty())
+	for _, way := range append(ways, dsn) {
+		EventuallyWithOffset(1, func() error { _, err := throughPool("psql", way, "-XAtqc", "select 1"); return err }, "6m").Should(Succeed(), way)
 	}
 }
 
