@@ -14,9 +14,7 @@ import (
 // only numbers changed) leave a quarter of a second's writes to those that somebody waits for, and only a few of them are under
 // way: an API server that has much to do answers the others all the same.
 type Pace struct {
-	each  time.Duration // from one write to the next
-	ahead time.Duration // how far writes may be ahead of that
-	spare time.Duration // how much of it patient writes leave
+	each time.Duration // from one write to the next
 
 	mu  sync.Mutex
 	due time.Time // of the next write, if none were ahead
@@ -31,13 +29,16 @@ type lane struct {
 	waiting atomic.Int64
 }
 
-// underWay is how many patient writes may be.
-const underWay = 4
+const (
+	ahead    = time.Second     // how far writes may be ahead of the pace
+	spare    = time.Second / 4 // how much of it patient writes leave
+	underWay = 4               // patient writes at once
+)
 
 // NewPace allows that many writes a second, and as many at once after a second without any.
 func NewPace(perSecond int) *Pace {
 	return &Pace{
-		each: time.Second / time.Duration(perSecond), ahead: time.Second, spare: time.Second / 4,
+		each:    time.Second / time.Duration(perSecond),
 		hurried: lane{turn: make(chan struct{}, 1)}, patient: lane{turn: make(chan struct{}, underWay), holds: true},
 	}
 }
@@ -74,9 +75,9 @@ func (t paced) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // wait returns when a write may go, or with the error of the context. Done is to be called after the write.
 func (p *Pace) wait(ctx context.Context) (done func(), err error) {
-	lane, ahead := &p.hurried, p.ahead
+	lane, most := &p.hurried, ahead
 	if ctx.Value(patientKey{}) != nil {
-		lane, ahead = &p.patient, p.ahead-p.spare
+		lane, most = &p.patient, ahead-spare
 	}
 	lane.waiting.Add(1)
 	defer lane.waiting.Add(-1)
@@ -86,7 +87,7 @@ func (p *Pace) wait(ctx context.Context) (done func(), err error) {
 		return nil, ctx.Err()
 	}
 	release := func() { <-lane.turn }
-	for pause := p.take(ahead); pause > 0; pause = p.take(ahead) {
+	for pause := p.take(most); pause > 0; pause = p.take(most) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -101,8 +102,8 @@ func (p *Pace) wait(ctx context.Context) (done func(), err error) {
 	return func() {}, nil
 }
 
-// take lets a write go that is not too far ahead. Otherwise it says after which pause to try again.
-func (p *Pace) take(ahead time.Duration) time.Duration {
+// take lets a write go that is ahead by no more than most. Otherwise it says after which pause to try again.
+func (p *Pace) take(most time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -111,7 +112,7 @@ func (p *Pace) take(ahead time.Duration) time.Duration {
 		due = now
 	}
 	due = due.Add(p.each)
-	if pause := due.Sub(now) - ahead; pause > 0 {
+	if pause := due.Sub(now) - most; pause > 0 {
 		return pause
 	}
 	p.due = due
