@@ -8,6 +8,26 @@ func (e *Engine) HoldLaneOf(pid uint32) (release func()) {
 	return l.hold()
 }
 
+// HoldLanes keeps all lanes busy until release is called.
+func (e *Engine) HoldLanes() (release func()) {
+	var held []func()
+	for _, l := range e.lanes {
+		held = append(held, l.hold())
+	}
+	return func() {
+		for _, release := range held {
+			release()
+		}
+	}
+}
+
+// Retire has all server connections replaced.
+func (e *Engine) Retire() {
+	for _, p := range e.servers.All() {
+		p.Retire()
+	}
+}
+
 // hold returns when the lane does nothing any more.
 func (l *lane) hold() (release func()) {
 	held, end := make(chan struct{}), make(chan struct{})
