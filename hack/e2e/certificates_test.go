@@ -32,8 +32,7 @@ var _ = Describe("the listener's certificate", func() {
 	serve := func(name string) {
 		GinkgoHelper()
 		certificate, key := selfSigned(host)
-		_, err := kubectlWith(certificate, "-n", namespace, "exec", "-i", "client", "--", "sh", "-c", "cat >/tmp/"+name+".crt")
-		Expect(err).NotTo(HaveOccurred())
+		must("-n", namespace, "exec", "client", "--", "sh", "-c", fmt.Sprintf("echo '%s' >/tmp/%s.crt", certificate, name))
 		encoded := base64.StdEncoding.EncodeToString
 		apply(fmt.Sprintf(`{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {name: %s, namespace: %s}, data: {tls.crt: %s, tls.key: %s}}`,
 			secret, namespace, encoded([]byte(certificate)), encoded([]byte(key))))
@@ -88,8 +87,9 @@ func selfSigned(host string) (certificate, key string) {
 
 // session is a psql in the client pod that stays connected until the spec ends.
 type session struct {
-	in  io.Writer
-	out *bufio.Scanner
+	in   io.Writer
+	out  *bufio.Scanner
+	kill func() error
 }
 
 func startSession(dsn string) *session {
@@ -106,7 +106,7 @@ func startSession(dsn string) *session {
 		Expect(in.Close()).To(Succeed())
 		Expect(command.Wait()).To(Succeed())
 	})
-	return &session{in: in, out: bufio.NewScanner(out)}
+	return &session{in: in, out: bufio.NewScanner(out), kill: command.Process.Kill}
 }
 
 func (s *session) say(sql string) {
@@ -115,10 +115,12 @@ func (s *session) say(sql string) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// ask is the one line that a statement answers with.
+// ask is the one line that a statement answers with, within a minute.
 func (s *session) ask(sql string) string {
 	GinkgoHelper()
+	late := time.AfterFunc(time.Minute, func() { _ = s.kill() })
+	defer late.Stop()
 	s.say(sql)
-	Expect(s.out.Scan()).To(BeTrue(), "psql has ended: %v", s.out.Err())
+	Expect(s.out.Scan()).To(BeTrue(), "no answer to %q: psql has ended, or was ended after a minute: %v", sql, s.out.Err())
 	return s.out.Text()
 }

@@ -31,6 +31,7 @@ var _ = Describe("a pool", Ordered, func() {
 	BeforeAll(func() {
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+		everyPodAnswers(pool, dsn)
 	})
 
 	It("says in one row what it allows and uses", func() {

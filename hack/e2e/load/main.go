@@ -4,9 +4,9 @@
 //	load watch --dsn URL --user NAME   connections of NAME that PostgreSQL itself counts, sampled directly
 //	load stats                         what the run or watch in this container has counted so far, as JSON
 //
-// run counts as an error everything that a careful client would notice: a refused connect, a failed statement, an
-// answer meant for somebody else. A connection that the pool lets go of with 57P01 between two transactions, before
-// any statement of the next one was answered, is counted apart: a client's own pool opens another and nothing is lost.
+// run counts as an error everything that a careful client would notice: a refused connect once one was served, a failed
+// statement, an answer meant for somebody else. A connection that the pool lets go of with 57P01 between two transactions,
+// before any statement of the next one was answered, is counted apart: a client's own pool opens another and nothing is lost.
 package main
 
 import (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,11 +39,24 @@ type runner struct {
 }
 
 func (r *runner) run(ctx context.Context) {
+	r.first(ctx)
 	var clients sync.WaitGroup
 	for id := range r.clients {
 		clients.Go(func() { r.client(ctx, id) })
 	}
 	clients.Wait()
+}
+
+// first waits until one connection is not refused: a new Service takes a moment to reach each node.
+func (r *runner) first(ctx context.Context) {
+	conn, err := r.connect(ctx)
+	for errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil {
+		pause(ctx)
+		conn, err = r.connect(ctx)
+	}
+	if err == nil {
+		closeQuietly(conn)
+	}
 }
 
 func (r *runner) stats() any {
