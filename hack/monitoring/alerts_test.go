@@ -90,6 +90,10 @@ var cases = map[string]struct{ raised, silent string }{
 		`weir_pool_login_failures_total{namespace="n",pool="p",destination="d",pod="a"} 0+120x30`,
 		`weir_pool_login_failures_total{namespace="n",pool="p",destination="d",pod="a"} 0+30x30`,
 	},
+	"WeirInternalError": {
+		`weir_pool_panics_total{namespace="n",pool="p",destination="d",pod="a"} 0x20 1x10`,
+		`weir_pool_panics_total{namespace="n",pool="p",destination="d",pod="a"} 3x30`,
+	},
 	"WeirPodProblem": {
 		`weir_pool_problems{namespace="n",pool="p",destination="d",reason="SecretMissing",pod="a"} 1x30`,
 		`weir_pool_ready{namespace="n",pool="p",pod="a"} 1x30`,

@@ -89,6 +89,7 @@ type Counters struct {
 	CancelsFailed, CancelsForwarded      uint64
 	Switches                             uint64 // of endpoints
 	ServersVanished                      uint64
+	Panics                               uint64 // contained: each cost one session or login
 	Lookups, LookupsFailed               uint64
 	StalledBytes                         uint64            // taken from servers while their clients did not read
 	Timeouts                             map[string]uint64 // by what took too long, of a fixed set; clients that waited in vain are in AcquireTimeouts

@@ -105,6 +105,7 @@ var numbers = []number{
 	counter("lookups_total", "Users that the database was asked about.", func(c *agent.Counters) uint64 { return c.Lookups }),
 	counter("lookups_failed_total", "Users that the database could not be asked about.", func(c *agent.Counters) uint64 { return c.LookupsFailed }),
 	counter("cancels_failed_total", "Cancel requests that could not be brought to the server.", func(c *agent.Counters) uint64 { return c.CancelsFailed }),
+	counter("panics_total", "Sessions and logins ended by an internal error of the pooler; the others went on.", func(c *agent.Counters) uint64 { return c.Panics }),
 	counter("statements_refused_total", "Statements refused because transaction mode cannot keep them.", func(c *agent.Counters) uint64 { return c.StatementsRefused }),
 }
 

@@ -167,7 +167,7 @@ func (cl *client) arm() {
 func (cl *client) take(in []byte) {
 	cl.lane.out = cl.lane.out[:0] // what was for somebody who went away goes nowhere
 	for on := true; on; {
-		st := cl.machine.FromClient(in)
+		st := cl.fromClient(in)
 		cl.count()
 		if !cl.carry(in, st) {
 			return
@@ -179,7 +179,7 @@ func (cl *client) take(in []byte) {
 		case session.Acquire:
 			on = cl.acquire()
 		case session.Answer:
-			if on = cl.tell(cl.machine.Answer()); !on {
+			if on = cl.tell(cl.answer()); !on {
 				cl.vanish()
 				return
 			}
@@ -198,6 +198,10 @@ func (cl *client) take(in []byte) {
 // carry does what a step of FromClient says. What goes to the server is gathered as long as more may come. It reports false if
 // the client leaves.
 func (cl *client) carry(in []byte, st session.Step) bool {
+	if st.Do == session.Break {
+		cl.collapse()
+		return false
+	}
 	out := &cl.lane.out
 	more := st.Do == session.Continue && (st.Used < len(in) || len(st.Inject) > 0) && len(*out) < laneBuffer
 	switch {
@@ -240,7 +244,7 @@ func (cl *client) forward(b []byte) {
 		c.arm()
 		return // it is told that all was sent when it was
 	}
-	cl.finish(cl.machine.Sent())
+	cl.finish(cl.decide((*session.Session).Sent))
 }
 
 // tell writes to the client. It reports false if the client is gone.
@@ -261,7 +265,7 @@ func (cl *client) deliver(in []byte) (used int, ok bool) {
 	out, lost := &cl.lane.out, false
 	*out, ok = (*out)[:0], true
 	for more := true; more; {
-		st := cl.machine.FromServer(in[used:])
+		st := cl.fromServer(in[used:])
 		forward := in[used : used+st.Forward]
 		used += st.Used
 		ok = st.Do != session.Break
@@ -277,7 +281,7 @@ func (cl *client) deliver(in []byte) (used int, ok bool) {
 			}
 		}
 	}
-	c, do := cl.conn, cl.machine.Delivered()
+	c, do := cl.conn, cl.decide((*session.Session).Delivered)
 	farewell := cl.machine.Farewell()
 	cl.count()
 	cl.finish(do)

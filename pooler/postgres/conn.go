@@ -186,7 +186,7 @@ func (c *conn) flushed() {
 	}
 	c.arm()
 	if cl := c.client; cl != nil {
-		cl.finish(cl.machine.Sent())
+		cl.finish(cl.decide((*session.Session).Sent))
 		cl.resume()
 	}
 }
@@ -234,7 +234,7 @@ func (c *conn) hand(in []byte) (used int, ok bool) {
 	case c.broken.Load() && c.talk == nil:
 		return len(in), true // it is being closed: the rest of what it had to say
 	}
-	used, condition := c.machine.Quiet(in)
+	used, condition := c.quiet(in)
 	switch condition {
 	case session.Clean:
 		c.endTalk(nil)

@@ -126,7 +126,7 @@ func (e *Engine) logIn(ctx context.Context, s *settings, k key, at Endpoint) (*c
 }
 
 func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, password *login.Password) (*conn, error) {
-	l := &serverLogin{at: at, tls: s.ServerTLS}
+	l := &serverLogin{engine: e, at: at, tls: s.ServerTLS}
 	l.machine = login.NewServer(login.ServerConfig{
 		User: k.user, Database: k.database, Params: append(k.startup(), e.quirks.guards()...),
 		Password: password, TLS: s.ServerTLS.Mode.loginTLS(),
@@ -180,6 +180,7 @@ func (e *Engine) dialAt(ctx context.Context, s *settings, k key, at Endpoint, pa
 
 // serverLogin drives a login.Server.
 type serverLogin struct {
+	engine  *Engine
 	at      Endpoint
 	tls     ServerTLS
 	machine *login.Server
@@ -289,7 +290,9 @@ func (l *serverLogin) talk(ctx context.Context) error {
 			return l.refused(l.machine.Err())
 		}
 		var used int
-		used, out, action = l.machine.Receive(buf[:have], out)
+		if !l.engine.contain(func() { used, out, action = l.machine.Receive(buf[:have], out) }) {
+			return errFailed
+		}
 		have = copy(buf, buf[used:have])
 	}
 }

@@ -70,8 +70,9 @@
 //     for each would cost more than the counting. Waits and dials, which are slow anyway, are all measured.
 //   - The console is a login to a database of a name that is reserved when users are named for it. Its clients keep their
 //     goroutine, and hold no server connection. What they hold back outlives an Apply, and never lets more be opened.
-//   - A panic ends the process, and the pod is started again: locks and leases that it leaves behind could have clients wait for
-//     ever, and half a session another's reply. What reads bytes from sockets is fuzzed instead.
+//   - A panic in a machine of a session or a login ends that one and its connections; the machine holds no lock, and is not asked
+//     again. What it has prepared in the batch at hand may stay kept for nobody. A panic anywhere else, at the console too, ends
+//     the process, and the pod is started again: locks and leases that it leaves behind could have clients wait for ever.
 //   - Prefer falls back to plain text if the server has no TLS, but not if a handshake fails.
 //
 // # What clients are told that are not served
@@ -82,6 +83,7 @@
 //	57014  cancelled while waiting, or because the statement took too long
 //	57P05, 25P03, 25P04  the client, its transaction, or both took too long
 //	57P01  the pooler shuts down, between two transactions
+//	XX000  an error in the pooler itself, which its log tells of
 //	57P03  the pooler shuts down, at the login
 //	28000  there is nothing to log in to the server with as this user, and no server user
 //	3D000, 22023, 42704, ...  what the server says for good about the database or the settings that the client named

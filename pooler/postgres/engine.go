@@ -65,6 +65,7 @@ type Engine struct {
 
 	draining      atomic.Bool
 	refusalLogged atomic.Int64    // second of the last one
+	panicLogged   atomic.Int64    // the same
 	ctx           context.Context // ends with Close
 	stop          context.CancelFunc
 	running       sync.WaitGroup // sweeper, relief, cancels, cleanups, burials: everything but clients and server connections

@@ -1,5 +1,7 @@
 package postgres
 
+import "github.com/weir-dev/weir/pooler/postgres/session"
+
 // HoldLaneOf keeps the lane of the client with this process ID busy until release is called.
 func (e *Engine) HoldLaneOf(pid uint32) (release func()) {
 	e.clients.mu.Lock()
@@ -50,4 +52,18 @@ func (e *Engine) ShareLane(a, b uint32) bool {
 func (e *Engine) Statements() int {
 	count, _ := e.statements.Size()
 	return count
+}
+
+// Confuse has what the idle client with this process ID parses by name, and the end of its transactions that create tables, panic:
+// its machine has no table of statements.
+func (e *Engine) Confuse(pid uint32) {
+	e.clients.mu.Lock()
+	cl := e.clients.all[pid]
+	e.clients.mu.Unlock()
+	done := make(chan struct{})
+	cl.lane.Post(func() {
+		cl.machine = session.New(session.Transaction, nil, nil)
+		close(done)
+	})
+	<-done
 }

@@ -23,7 +23,7 @@ func (cl *client) leave(polite bool) {
 		return
 	}
 	busy := cl.machine.Busy()
-	do := cl.machine.Leave(polite)
+	do := cl.decide(func(s *session.Session) session.Action { return s.Leave(polite) })
 	c := cl.detached(do)
 	switch {
 	case c == nil:
@@ -75,6 +75,10 @@ func (cl *client) letGo() {
 
 // serverLost tells the client that its server connection is gone.
 func (cl *client) serverLost() {
+	if cl.machine.Failed() { // which is not the server's doing
+		cl.hangUp(failedMessage)
+		return
+	}
 	cl.engine.counters.serversLost.Add(1)
 	if cl.machine.ServerDied() {
 		cl.hangUp(nil)

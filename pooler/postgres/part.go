@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"time"
+
+	"github.com/weir-dev/weir/pooler/postgres/session"
 )
 
 const (
@@ -37,7 +39,7 @@ func (cl *client) windUp(c *conn, pause time.Duration, until time.Time) {
 	case cl.conn != c:
 		return
 	case !time.Now().Before(until) || cl.engine.ctx.Err() != nil:
-		cl.finish(cl.machine.Abandon())
+		cl.finish(cl.decide((*session.Session).Abandon))
 		return
 	}
 	cl.cancelStatement(func() {})

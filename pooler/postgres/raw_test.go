@@ -18,6 +18,7 @@ import (
 type raw struct {
 	t    testing.TB
 	conn net.Conn
+	pid  uint32
 	in   wire.Scanner
 	buf  []byte
 }
@@ -42,7 +43,7 @@ func (f *fixture) raw() *raw {
 	if err != nil {
 		f.t.Fatalf("take over the connection: %v", err)
 	}
-	r := &raw{t: f.t, conn: hijacked.Conn, in: wire.Scanner{Rules: rawRules}}
+	r := &raw{t: f.t, conn: hijacked.Conn, pid: hijacked.PID, in: wire.Scanner{Rules: rawRules}}
 	f.t.Cleanup(func() { r.conn.Close() })
 	return r
 }

@@ -203,7 +203,10 @@ func (en *entry) talk() bool {
 				continue
 			}
 			var used int
-			used, out, action = en.login.Receive(en.in.bytes(), out)
+			if !en.engine.contain(func() { used, out, action = en.login.Receive(en.in.bytes(), out) }) {
+				en.goodbye(failedMessage)
+				return false
+			}
 			en.in.use(used)
 		case login.StartTLS:
 			if len(en.in.bytes()) > 0 || !en.handshake(en.net, false) {

@@ -15,7 +15,7 @@ type counters struct {
 	cancels, cancelsUnknown         atomic.Uint64
 	cancelsFailed, cancelsForwarded atomic.Uint64
 	stalledBytes, switches          atomic.Uint64
-	serversVanished                 atomic.Uint64
+	serversVanished, panics         atomic.Uint64
 	timeouts                        [timeouts]atomic.Uint64
 
 	pins   [session.Reasons]atomic.Uint64
@@ -56,6 +56,7 @@ func (c *counters) load(p *pool.Stats) Counters {
 		Lookups: c.lookups.Load(), LookupsFailed: c.lookupsFailed.Load(),
 		CancelsFailed: c.cancelsFailed.Load(), CancelsForwarded: c.cancelsForwarded.Load(),
 		Switches: c.switches.Load(), ServersVanished: c.serversVanished.Load(), StalledBytes: c.stalledBytes.Load(),
+		Panics: c.panics.Load(),
 	}
 	for i := range c.timeouts {
 		out.Timeouts[i] = c.timeouts[i].Load()

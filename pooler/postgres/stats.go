@@ -58,6 +58,7 @@ type Counters struct {
 	StalledBytes     uint64 // taken from servers while their clients did not read, so that the servers did not give them up
 	Lookups          uint64 // users that the server was asked about
 	LookupsFailed    uint64 // of them, those it could not be asked about, or not in a way that makes sense
+	Panics           uint64 // sessions and logins ended because their machine panicked
 	CancelsFailed    uint64 // cancel requests that could not be brought to the server, those of vanished clients too
 
 	Timeouts [timeouts]uint64 // by Timeout: how often it was over

@@ -93,7 +93,7 @@ func counters(c postgres.Counters) agent.Counters {
 		Acquired: c.Acquired, AcquireTimeouts: c.AcquireTimeouts, QueueFull: c.QueueFull,
 		Dialed: c.Dialed, DialsFailed: c.DialsFailed, ServersLost: c.ServersLost,
 		Cancels: c.Cancels, CancelsUnknown: c.CancelsUnknown, CancelsFailed: c.CancelsFailed, CancelsForwarded: c.CancelsForwarded,
-		Switches: c.Switches, ServersVanished: c.ServersVanished, StalledBytes: c.StalledBytes,
+		Switches: c.Switches, ServersVanished: c.ServersVanished, StalledBytes: c.StalledBytes, Panics: c.Panics,
 		Lookups: c.Lookups, LookupsFailed: c.LookupsFailed,
 		Timeouts: timeouts, Pins: pins, StatementsRefused: c.Refused,
 	}

@@ -40,6 +40,8 @@ type Session struct {
 	own        *settings // that it chose at its login
 	counts     Counts
 	pulse      Pulse
+	panicked   bool // Fail was called
+	torn       bool // what it was told
 
 	hoard   []byte // the beginning of a Parse that is looked at as a whole
 	scratch []byte // what is made up for the server
@@ -154,7 +156,9 @@ func (s *Session) ServerDied() bool { return s.died }
 
 // Torn says that the client was passed the beginning of a message whose end is still to come: whatever else it is sent now
 // it would take for that end.
-func (s *Session) Torn() bool { return s.server != nil && s.server.in.Left() > 0 && !s.server.swallows }
+func (s *Session) Torn() bool {
+	return s.torn || s.server != nil && s.server.in.Left() > 0 && !s.server.swallows
+}
 
 // Take returns what was counted since the last call.
 func (s *Session) Take() Counts {
