@@ -251,6 +251,7 @@ func (c *conn) lost() {
 	if cl := c.client; cl != nil {
 		cl.serverLost()
 		if c.client == cl { // it had left, and this was to finish what it asked for
+			cl.decide((*session.Session).Abandon)
 			cl.conn, c.client = nil, nil
 			c.endLease(session.Discard)
 		}

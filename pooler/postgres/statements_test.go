@@ -312,3 +312,24 @@ func TestATextIsForgottenWithTheLastThatHasIt(t *testing.T) {
 		t.Errorf("%d texts are kept for nobody", n)
 	}
 }
+
+func TestATextIsForgottenIfTheServerDiesBehindTheClientThatHasIt(t *testing.T) {
+	db := startDB(t, pgtest.Options{})
+	f := serve(t, db, config(db))
+	r := f.raw()
+	r.send(parse("s", "SELECT 1"), sync())
+	r.until(1)
+	r.send(query("SELECT pg_sleep(600)"))
+	sleeps := "query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+	eventually(t, "the server runs what it was sent", func() bool { return db.Connections(sleeps) == 1 })
+	r.send(wire.AppendTerminate(nil))
+	eventually(t, "the client has left", func() bool { return f.Stats().Clients == 0 })
+	if n := f.Statements(); n != 1 {
+		t.Fatalf("%d texts are kept of a client whose statement goes on, want 1", n)
+	}
+	db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + sleeps)
+	eventually(t, "the server connection is closed", func() bool { return f.Stats().Open == 0 })
+	if n := f.Statements(); n != 0 {
+		t.Errorf("%d texts are kept for nobody", n)
+	}
+}

@@ -89,6 +89,7 @@ func TestWhateverClientsSayTheyGetWhatAServerOfTheirOwnWouldSay(t *testing.T) {
 					w.step(p)
 				}
 			}
+			audit(t, all, w.server, &w.players[0].s, &w.players[1].s)
 		}
 		w.settle()
 		for _, p := range w.players {
