@@ -314,6 +314,8 @@ func (s *Session) bring(n *named, slot *slot) {
 func (s *Session) outdated(n *named, there bool) bool {
 	stmt := n.stmt
 	switch {
+	case s.uncertain: // it could not be told whether the server has parsed it
+		return false
 	case stmt.stale.Load() && n.shape == unknown:
 		return true
 	case !stmt.shared:

@@ -306,6 +306,26 @@ func TestWhatAnIdleConnectionMaySay(t *testing.T) {
 	}
 }
 
+func TestASessionThatIsUncertainKeepsTheStatementsThatItsServerHas(t *testing.T) {
+	l := newLine(t, Transaction)
+	l.says(1000, parse("n", "SELECT 1"), syncAll, sql("BEGIN"))
+	l.answers(1000, parsed, ready('I'))
+	l.answers(1000, tag("BEGIN"), ready('T'))
+	l.answers(1000, fail(wire.CodeQueryCanceled)) // which nobody has asked for
+	if l.s.Pinned() != Uncertain {
+		t.Fatalf("it is pinned for %v", l.s.Pinned())
+	}
+	l.s.statements.retire(l.s.names.find([]byte("n")).stmt)
+	for range 2 {
+		l.toSrv.Reset()
+		l.toCli.Reset()
+		l.says(1000, bindTo("n"), executeAll, syncAll)
+		l.want("the server gets", types(t, clientTypes, l.toSrv.Bytes()), "B E S")
+		l.answers(1000, bound, tag("SELECT 0"), ready('T'))
+		l.want("the client gets", types(t, serverTypes, l.toCli.Bytes()), "2 C Z:T")
+	}
+}
+
 func TestBadMessagesEndTheSession(t *testing.T) {
 	for _, c := range [][]byte{
 		{'p', 0, 0, 0, 8, 0, 0, 0, 0}, {'Q', 0, 0, 0, 3}, {'Q', 0x7f, 0xff, 0xff, 0xff}, {'S', 0, 0, 0, 5, 0}, {0, 0, 0, 0, 4},
