@@ -73,6 +73,9 @@ func (l *line) fromClient() {
 		case Answer:
 			l.toCli.Write(l.s.Answer())
 		case Wait:
+			if !l.s.Busy() {
+				l.t.Fatal("it waits for a server that owes nothing")
+			}
 			return
 		case Read:
 			if l.s.Want() <= len(l.client) || l.s.Want() > Buffer {

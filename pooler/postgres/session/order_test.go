@@ -113,7 +113,12 @@ func (o *order) fromClient(n int) {
 		case Close:
 			o.leave(len(st.Reply) == 0)
 			return
-		case Wait, Read:
+		case Wait:
+			if !o.s.Busy() {
+				o.t.Fatal("it waits for a server that owes nothing")
+			}
+			return
+		case Read:
 			return
 		}
 	}
