@@ -6,7 +6,6 @@ import (
 	"unique"
 
 	"github.com/weir-dev/weir/pooler/loop"
-	"github.com/weir-dev/weir/pooler/postgres/login"
 	"github.com/weir-dev/weir/pooler/postgres/session"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
@@ -23,9 +22,10 @@ var goodbye = wire.AppendTerminate(nil)
 type client struct {
 	engine  *Engine
 	who     unique.Handle[identity]
-	cancel  login.CancelKey
-	forget  func()                // lets go of what was looked up for it; nil: nothing was
+	pid     uint32                // that its cancel key names
+	secret  uint8                 // bytes of that key's secret; 0: it has none yet
 	drained atomic.Bool           // it is let go when its transaction ends
+	forget  func()                // lets go of what was looked up for it; nil: nothing was
 	entry   atomic.Pointer[entry] // its login, or all of it at the console; nil: done
 
 	id      uint64 // in the order of coming

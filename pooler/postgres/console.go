@@ -52,9 +52,9 @@ func (en *entry) enterConsole(out []byte) ([]byte, login.Action) {
 	en.who, en.console = unique.Make(identity{user: startup.User, database: startup.Database}), en.engine.console.Session(role)
 	en.inside = true
 	en.mu.Unlock()
-	en.engine.clients.name(en.client, wire.MinCancelKey)
+	cancel := en.engine.clients.name(en.client, wire.MinCancelKey)
 	en.net.SetWriteDeadline(time.Now().Add(en.settings.Timeouts.Login))
-	return en.login.Welcome(console.Welcome, en.cancel, out)
+	return en.login.Welcome(console.Welcome, cancel, out)
 }
 
 // command serves a client at the console until it leaves. It needs no speed, and may block.

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
-	"crypto/subtle"
+	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"github.com/weir-dev/weir/pooler/postgres/login"
@@ -16,12 +18,14 @@ type registry struct {
 	all  map[uint32]*client // by process ID
 	last uint64             // id of the client that came last
 	pod  podID
-	gone chan struct{} // closed when the last client has gone; nil: nobody waits for that
+	seal [sha256.Size]byte // what secrets are made with
+	gone chan struct{}     // closed when the last client has gone; nil: nobody waits for that
 }
 
 func (r *registry) init(pod podID) {
 	r.pod = pod
 	r.all = make(map[uint32]*client)
+	rand.Read(r.seal[:]) // never fails
 }
 
 func (r *registry) len() int {
@@ -37,32 +41,39 @@ func (r *registry) add(cl *client) int {
 	defer r.mu.Unlock()
 	r.last++
 	cl.id = r.last
-	for cl.cancel.PID == 0 || r.all[cl.cancel.PID] != nil {
+	for cl.pid == 0 || r.all[cl.pid] != nil {
 		var pid [4]byte
-		rand.Read(pid[:])                                    // never fails
-		cl.cancel.PID = binary.BigEndian.Uint32(pid[:]) >> 1 // drivers take it for a positive number
+		rand.Read(pid[:])
+		cl.pid = binary.BigEndian.Uint32(pid[:]) >> 1 // drivers take it for a positive number
 	}
-	r.all[cl.cancel.PID] = cl
+	r.all[cl.pid] = cl
 	return len(r.all)
 }
 
 func (r *registry) remove(cl *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.all, cl.cancel.PID)
+	delete(r.all, cl.pid)
 	if len(r.all) == 0 && r.gone != nil {
 		close(r.gone)
 		r.gone = nil
 	}
 }
 
-// name gives a client the secret of its cancel key, of so many bytes: it begins with the pod's ID, the rest is random.
-func (r *registry) name(cl *client, length int) {
-	secret := make([]byte, length)
-	rand.Read(secret[copy(secret, r.pod[:]):])
+// name gives a client a cancel key, with a secret of so many bytes.
+func (r *registry) name(cl *client, length int) login.CancelKey {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cl.cancel.Secret = secret
+	cl.secret = uint8(length)
+	return login.CancelKey{PID: cl.pid, Secret: r.secretOf(cl)}
+}
+
+// secretOf makes a client's secret: it begins with the pod's ID, and the rest nobody else can make of the client's number.
+// Made anew when it is asked for, it takes no memory of the many clients that never cancel.
+func (r *registry) secretOf(cl *client) []byte {
+	mac := hmac.New(sha256.New, r.seal[:])
+	mac.Write(binary.BigEndian.AppendUint64(nil, cl.id))
+	return mac.Sum(slices.Clone(r.pod[:]))[:cl.secret]
 }
 
 // find returns the client that a cancel request names; nil: none.
@@ -70,7 +81,7 @@ func (r *registry) find(key login.CancelKey) *client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	cl := r.all[key.PID]
-	if cl == nil || cl.cancel.Secret == nil || subtle.ConstantTimeCompare(cl.cancel.Secret, key.Secret) != 1 {
+	if cl == nil || cl.secret == 0 || !hmac.Equal(r.secretOf(cl), key.Secret) {
 		return nil
 	}
 	return cl

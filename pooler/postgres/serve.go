@@ -371,9 +371,8 @@ func (en *entry) place(out []byte) ([]byte, login.Action) {
 	}
 	en.who, en.traffic = unique.Make(identity{en.key, startup.User, startup.Database}), e.traffic.of(en.key.pair())
 	en.machine = session.New(mode, e.statements, chosen)
-	e.clients.name(en.client, secret)
 	en.net.SetWriteDeadline(time.Now().Add(s.Timeouts.Login))
-	return en.login.Welcome(told, en.cancel, out)
+	return en.login.Welcome(told, e.clients.name(en.client, secret), out)
 }
 
 // logRefusal logs one refusal a while: they cost an attacker nothing.

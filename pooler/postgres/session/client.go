@@ -57,7 +57,9 @@ func (s *Session) FromClient(in []byte) Step {
 		if p.Raw == nil {
 			return s.more(st)
 		}
-		s.scratch, s.rest = s.scratch[:0], 0
+		if s.rest = 0; s.desk != nil {
+			s.scratch = s.scratch[:0]
+		}
 		v := s.judge(p)
 		if v == forward {
 			s.read(p)

@@ -30,12 +30,11 @@ type Counts struct {
 type Session struct {
 	statements *Statements
 	server     *Server // attached; nil: none
+	*desk              // the server's
 	client     wire.Scanner
 	owed       ledger
-	text       *text // nil: without a server
 	names      names
 	unnamed    unnamed
-	path       path
 	chosen     *settings // the client's
 	own        *settings // that it chose at its login
 	counts     Counts
@@ -44,7 +43,6 @@ type Session struct {
 	torn       bool // what it was told
 
 	hoard   []byte // the beginning of a Parse that is looked at as a whole
-	scratch []byte // what is made up for the server
 	refusal []byte // answers the statement that the client is at
 
 	skip    uint32 // bytes before the text in the piece at hand
@@ -113,7 +111,7 @@ func (s *Session) Tag() uint64 { return s.chosen.tag() }
 // Attach lends the session a server connection, as Acquire asked for.
 func (s *Session) Attach(server *Server) {
 	s.server, s.status = server, wire.StatusIdle
-	s.text, s.owed.ring, s.scratch = &server.desk.text, server.desk.ring, server.desk.scratch
+	s.desk, s.owed.ring = &server.desk, server.desk.ring
 	s.starting, s.adapted = true, false
 	s.sets, s.resets, s.regain, s.changes, s.closes = false, false, false, false, false
 	server.closing, server.bound, server.doubted = "", "", nil
@@ -269,7 +267,6 @@ func (s *Session) detach(do Action) Action {
 	s.server = nil
 	s.unsynced, s.ignoring, s.copying, s.ignored, s.starting = false, false, false, false, false
 	s.unnamed.here = false
-	s.path = path{}
 	s.replays = 0
 	s.sending, s.delivering, s.uncertain, s.tainted, s.expired = false, false, false, false, false
 	if s.leaving {
@@ -284,17 +281,18 @@ const keptScratch = 512
 // desk is what a session needs while it has a server connection, and then leaves there for the next: an idle client has none.
 type desk struct {
 	text    text
+	path    path
 	ring    []entry // of the ledger
 	scratch []byte  // what is made up for the server
 }
 
 func (s *Session) leaveDesk() {
-	desk := &s.server.desk
-	if desk.scratch = s.scratch[:0]; cap(desk.scratch) > keptScratch {
-		desk.scratch = nil
+	if s.scratch = s.scratch[:0]; cap(s.scratch) > keptScratch {
+		s.scratch = nil
 	}
-	desk.ring, s.owed.ring = s.owed.ring, nil
-	s.text, s.scratch, s.reads = nil, nil, false
+	s.path = path{}
+	s.ring, s.owed.ring = s.owed.ring, nil
+	s.desk, s.reads = nil, false
 }
 
 func (s *Session) pin(r Reason) {
