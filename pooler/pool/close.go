@@ -51,8 +51,7 @@ func (p *Pool[C]) stop() {
 func (p *Pool[C]) seize() {
 	for e := range p.all {
 		if e.state == lent {
-			e.seized = true
-			e.turn.Add(1)
+			e.seized.Store(true)
 			p.free(e)
 			p.shut(e, Shutdown)
 		}

@@ -90,7 +90,16 @@ func (t *party[C]) victim(holds int) (victim *Pool[C]) {
 	return victim
 }
 
-// claimed reports whether the place of e, which comes back to a hungry pool, is due to a poorer one.
+// claimed reports whether the place of e, which comes back to a hungry pool, is due to a poorer one in one of its parties.
+func (p *Pool[C]) claimed(e *entry[C]) bool {
+	for _, t := range p.parties {
+		if t.claimed(e) {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *party[C]) claimed(e *entry[C]) bool {
 	if len(t.hungry) < 2 || t.spare() > 0 {
 		return false

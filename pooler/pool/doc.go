@@ -43,7 +43,9 @@
 //   - Idle connections are a stack: the warm ones are used, the cold end is what a sweep closes.
 //   - A released connection goes to the oldest waiter under the same lock, and the releaser then yields its CPU to it, if
 //     clients were kept waiting for theirs lately. See yield.go.
-//   - The deadline of a waiter is compared with the clock at hand-off: nothing is lent to who has given up.
+//   - The deadline of a waiter is compared with the clock at hand-off: nothing is lent to who has given up. While clients
+//     wait the clock is read before the lock is taken, and what changes with each lease lies together in memory: of a
+//     busy pool most of the time goes where one CPU waits for another.
 //   - Times that decide about idle connections come from a clock read once per tick (a quarter of a second), because
 //     reading the clock costs more than the rest of an Acquire.
 //   - At most Config.MaxDials run side by side; after a failure one, and one more after each success. Retries back off from

@@ -32,29 +32,30 @@ func (t *tally) move(from, to state) {
 	t[to]++
 }
 
-// entry is one connection of a pool, from its dial to its end. The pool's lock guards it, but for turn.
+// entry is one connection of a pool, from its dial to its end. The pool's lock guards it. Who holds its lease reads turn without
+// the lock: nobody else ends the lease, but for Close, which says so by seized.
 type entry[C any] struct {
-	pool  *Pool[C]
-	conn  C
-	state state
+	pool *Pool[C]
+	conn C
 
-	turn       atomic.Uint64 // a lease is good as long as this is its own number; rises when a lease ends
+	// What changes with each lease is together.
+	turn       uint64 // a lease is good as long as this is its own number; rises when its holder ends it
+	state      state
+	common     bool          // it is lent to a client who may not use the reserve
+	timed      bool          // its hold time is taken
+	seized     atomic.Bool   // Close took it from its holder: the holder's Release is no misuse
+	tending    bool          // a keepalive check runs: it goes back to its place in the stack
+	tag        uint64        // from ReleaseAs; 0: none
+	lentAt     time.Duration // on the group's coarse clock
+	since      time.Duration // idle since, on the same clock
 	generation uint64        // of the pool when the dial began; an older one is retired
-	seized     bool          // Close took it from its holder: the holder's Release is no misuse
+	expires    time.Duration // end of its lifetime, on the group's clock; 0: never
+	site       *site         // where its lease was acquired; nil unless Config.LeakAfter asks for it, or once reported
 
-	born    time.Duration      // when it was dialed, on the group's clock
-	since   time.Duration      // idle since, on the group's coarse clock
-	tested  time.Duration      // when its last keepalive check succeeded, on the same clock
-	tending bool               // a keepalive check runs: it goes back to its place in the stack
-	expires time.Duration      // end of its lifetime; 0: never
-	jitter  float64            // its part of Config.Lifetime, drawn once
-	cancel  context.CancelFunc // of the dial, check or reset that runs; nil if none does
-
-	tag    uint64        // from ReleaseAs; 0: none
-	common bool          // it is lent to a client who may not use the reserve
-	timed  bool          // its hold time is taken
-	lentAt time.Duration // on the group's coarse clock
-	site   *site         // where its lease was acquired; nil unless Config.LeakAfter asks for it, or once reported
+	born   time.Duration      // when it was dialed, on the group's clock
+	tested time.Duration      // when its last keepalive check succeeded, on the coarse clock
+	jitter float64            // its part of Config.Lifetime, drawn once
+	cancel context.CancelFunc // of the dial, check or reset that runs; nil if none does
 
 	reason Reason // why it is closing
 	err    error  // what broke it
@@ -62,6 +63,9 @@ type entry[C any] struct {
 
 // move changes the state of e: the only place where counts change.
 func (p *Pool[C]) move(e *entry[C], to state) {
+	if e.state == to {
+		return // from one client to the next
+	}
 	p.tally.move(e.state, to)
 	for _, t := range p.parties {
 		t.tally.move(e.state, to)

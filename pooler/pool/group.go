@@ -11,21 +11,23 @@ const tick = 250 * time.Millisecond
 
 // group is pools under one budget: what they share. A Pool of its own is a group of one.
 type group[C any] struct {
-	mu       sync.Mutex
+	mu      sync.Mutex
+	now     time.Duration // the coarse clock: at most a tick behind while anything is open or waits
+	fresh   bool          // now was read for who holds the lock
+	ticking bool
+	waiting int        // clients, in all pools
+	outbox  *waiter[C] // clients to be told when the lock is given up, the newest first
+
 	party[C]                      // all its pools
 	tenants  map[string]*party[C] // those that have a limit
 
-	epoch   time.Time     // zero of the group's clock
-	now     time.Duration // the coarse clock: at most a tick behind while anything is open or waits
+	epoch   time.Time    // zero of the group's clock
+	crowded atomic.Bool  // clients wait
+	late    atomic.Int32 // of so many hand-overs more the giver yields, see yield.go
+
 	timer   *time.Timer
-	ticking bool
-
-	waiting int        // clients, in all pools
-	grants  uint64     // places given so far
-	outbox  *waiter[C] // clients to be told when the lock is given up, the newest first
+	grants  uint64 // places given so far
 	waiters sync.Pool
-
-	late atomic.Int32 // of so many hand-overs more the giver yields, see yield.go
 
 	past  Stats // what forgotten pools have counted
 	peaks peaks
@@ -35,17 +37,32 @@ func newGroup[C any](budget int) *group[C] {
 	return &group[C]{party: party[C]{budget: budget}, tenants: make(map[string]*party[C]), epoch: time.Now()}
 }
 
-// clock reads the clock and brings the coarse one up to date.
+// clock is the time now. It brings the coarse clock up to date, once each time that the lock is held.
 func (g *group[C]) clock() time.Duration {
-	g.now = time.Since(g.epoch)
+	if !g.fresh {
+		g.set(time.Since(g.epoch))
+	}
 	return g.now
 }
 
-// lock takes the lock, with a fresh clock.
+// set takes a time over that may have been read before the lock was taken: others were faster perhaps, and time does not go back.
+func (g *group[C]) set(now time.Duration) { g.now, g.fresh = max(g.now, now), true }
+
+// lock takes the lock, with a fresh clock. It is read before, so that the lock is held for less time.
 func (g *group[C]) lock() *group[C] {
+	now := time.Since(g.epoch)
 	g.mu.Lock()
-	g.clock()
+	g.set(now)
 	return g
+}
+
+// rush takes the lock for Acquire or Release, which seldom need the clock unless clients wait.
+func (g *group[C]) rush() {
+	if g.crowded.Load() {
+		g.lock()
+	} else {
+		g.mu.Lock()
+	}
 }
 
 // unlock gives the lock up, then tells those of the outbox. It reports whether a blocked client was woken. Woken under the
@@ -53,7 +70,7 @@ func (g *group[C]) lock() *group[C] {
 func (g *group[C]) unlock() (handed bool) {
 	g.check()
 	out := g.outbox
-	g.outbox = nil
+	g.outbox, g.fresh = nil, false
 	g.mu.Unlock()
 	if out == nil {
 		return false

@@ -10,16 +10,25 @@ type Lease[C any] struct {
 	turn  uint64
 }
 
-// Conn is the connection. It panics after the lease ended: what it would return may be in use by somebody else.
+// Conn is the connection, for who holds the lease. It panics after the lease ended: what it would return may be in use by
+// somebody else.
 func (l Lease[C]) Conn() C {
-	if !l.Valid() {
-		panic("pool: Conn of a lease that has ended")
+	if e := l.entry; e != nil && e.turn == l.turn && !e.seized.Load() {
+		return e.conn
 	}
-	return l.entry.conn
+	panic("pool: Conn of a lease that has ended")
 }
 
 // Valid reports whether the lease holds a connection: it was acquired and has not ended.
-func (l Lease[C]) Valid() bool { return l.entry != nil && l.entry.turn.Load() == l.turn }
+func (l Lease[C]) Valid() bool {
+	if l.entry == nil {
+		return false
+	}
+	g := l.entry.pool.group
+	g.mu.Lock()
+	defer g.unlock()
+	return l.entry.state == lent && l.entry.turn == l.turn
+}
 
 // Release gives the connection back; to the oldest waiter, if there is one. It does not wait for the Reset hook.
 func (l Lease[C]) Release() { l.ReleaseAs(0) }
@@ -30,7 +39,7 @@ func (l Lease[C]) ReleaseAs(tag uint64) {
 		return
 	}
 	p := l.entry.pool
-	p.group.mu.Lock()
+	p.group.rush()
 	if p.end(l) {
 		l.entry.tag = tag
 		p.release(l.entry)
@@ -73,13 +82,13 @@ func (l Lease[C]) Hijack() (conn C) {
 // end ends the lease, and reports false if it had ended before.
 func (p *Pool[C]) end(l Lease[C]) bool {
 	e := l.entry
-	if e.turn.Load() != l.turn || e.state != lent {
-		if !e.seized {
+	if e.turn != l.turn || e.state != lent {
+		if !e.seized.Load() {
 			p.stat.Misuses++
 		}
 		return false
 	}
-	e.turn.Store(l.turn + 1)
+	e.turn++
 	e.site = nil
 	p.free(e)
 	if e.timed {

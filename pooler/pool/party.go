@@ -22,6 +22,19 @@ func (t *party[C]) spare() int { return t.budget - t.open() }
 // over reports whether more is held than may be.
 func (t *party[C]) over() bool { return t.held() > t.budget }
 
+// over reports whether the pool, or one of its parties, holds more than it may.
+func (p *Pool[C]) over() bool {
+	if p.held() > p.limit() {
+		return true
+	}
+	for _, t := range p.parties {
+		if t.over() {
+			return true
+		}
+	}
+	return false
+}
+
 // join makes p, which has nothing open yet, one of the pools of the party.
 func (t *party[C]) join(p *Pool[C]) {
 	p.parties = append(p.parties, t)

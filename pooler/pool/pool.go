@@ -15,13 +15,9 @@ type Pool[C any] struct {
 	cfg     Config
 	cap     int // from Set.Limit
 
-	tally
-	common int // of what is lent, that to clients who may not use the reserve
-	all    map[*entry[C]]struct{}
-	idle   []*entry[C] // a stack: the warmest last
-	queue  queue[C]
-	dials  dials
-	final  error // told to new clients while a backoff after it lasts and nothing is held; else nil
+	all   map[*entry[C]]struct{}
+	dials dials
+	final error // told to new clients while a backoff after it lasts and nothing is held; else nil
 
 	generation uint64 // rises with Retire
 	paused     bool
@@ -29,13 +25,19 @@ type Pool[C any] struct {
 	drained    chan struct{} // closed when nothing is lent; made by Pause
 	done       chan struct{} // closed when the pool is closed and nothing is open
 
-	granted uint64        // when it last got a place, in grants of the group
-	used    time.Duration // when it was last acquired from, on the coarse clock
-	stat    Stats         // what only rises; the rest is filled in by Stats
-	peaks   peaks         // since ResetPeaks
-	size    size
+	granted uint64 // when it last got a place, in grants of the group
+	peaks   peaks  // since ResetPeaks
 	shed    shed
 	proof   proof //nolint:unused // see check
+
+	// What changes with each lease is together, as each piece of it goes from the cache of one CPU to that of another.
+	tally
+	used   time.Duration // when it was last acquired from, on the coarse clock
+	common int           // of what is lent, that to clients who may not use the reserve
+	idle   []*entry[C]   // a stack: the warmest last
+	queue  queue[C]
+	size   size
+	stat   Stats // what only rises; the rest is filled in by Stats
 }
 
 // New makes a Pool and starts to fill it to Min. It fails if cfg makes no sense, naming the field.
@@ -80,7 +82,7 @@ func (p *Pool[C]) limit() int { return min(p.cfg.Max, p.cap) }
 func (p *Pool[C]) Acquire(ctx context.Context, opts ...Option) (Lease[C], error) {
 	why := ended(ctx)
 	deadline, _ := ctx.Deadline() // before the lock: it may be foreign code
-	p.group.mu.Lock()
+	p.group.rush()
 	return p.acquire(ctx, why, deadline, wanted(opts))
 }
 
@@ -132,8 +134,10 @@ func (p *Pool[C]) await(ctx context.Context, w *waiter[C]) (Lease[C], error) {
 		}
 	}
 	l, err, since := w.lease, w.failure(), w.since
+	if w.seq%asked == 0 {
+		p.group.woken(l)
+	}
 	p.group.recycle(w)
-	p.group.woken(l)
 	if err == nil && ctx.Err() != nil {
 		return Lease[C]{}, p.takeBack(ctx, l, since)
 	}
@@ -171,14 +175,14 @@ func (p *Pool[C]) takeBack(ctx context.Context, l Lease[C], since time.Duration)
 // locked. It may be called before AcquireFunc returns, and by any goroutine that releases a connection or ends a dial, so it should
 // hand over and return. The zero deadline is none; after it deliver gets a *WaitError. The Place is for who gives up before.
 func (p *Pool[C]) AcquireFunc(deadline time.Time, deliver func(Lease[C], error), opts ...Option) Place[C] {
-	p.group.mu.Lock()
+	p.group.rush()
 	return p.acquireFunc(deadline, deliver, wanted(opts))
 }
 
 // acquireFunc is AcquireFunc with the lock held, which it gives up.
 func (p *Pool[C]) acquireFunc(deadline time.Time, deliver func(Lease[C], error), want want) Place[C] {
 	g := p.group
-	if !deadline.IsZero() && !time.Now().Before(deadline) {
+	if !deadline.IsZero() && g.clock() >= deadline.Sub(g.epoch) {
 		deliver(Lease[C]{}, p.refuse(context.DeadlineExceeded))
 		return Place[C]{}
 	}

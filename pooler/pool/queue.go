@@ -8,9 +8,9 @@ var defaultWeights = [classes]int{1, 2, 4, 8}
 
 // queue is the waiters of a pool: a line for each class. Any waiter leaves in constant time.
 type queue[C any] struct {
-	lines [classes]line[C]
 	len   int // of all lines
 	seq   uint64
+	lines [classes]line[C]
 }
 
 // line is the waiters of one class, oldest first.

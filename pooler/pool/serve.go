@@ -3,7 +3,6 @@ package pool
 import (
 	"cmp"
 	"context"
-	"slices"
 )
 
 // serve gives what is free to who waits and dials for the rest. Every change of state ends here.
@@ -18,7 +17,9 @@ func (p *Pool[C]) serve() {
 		p.watch()
 	}
 	p.stock()
-	p.signal()
+	if p.paused || p.closed {
+		p.signal()
+	}
 }
 
 // hand gives idle connections to waiters. Those that are too old are closed; those idle for too long are checked first, one
@@ -56,10 +57,10 @@ func (p *Pool[C]) lend(e *entry[C], class uint8) Lease[C] {
 		g.clock()
 	}
 	p.used, e.lentAt = g.now, g.now
-	p.size.peak = max(p.size.peak, p.tally[lent])
-	p.peaks.lent = max(p.peaks.lent, p.tally[lent])
-	g.peaks.lent = max(g.peaks.lent, g.tally[lent])
-	return Lease[C]{e, e.turn.Load()}
+	lift(&p.size.peak, p.tally[lent])
+	lift(&p.peaks.lent, p.tally[lent])
+	lift(&g.peaks.lent, g.tally[lent])
+	return Lease[C]{e, e.turn}
 }
 
 // settle brings e, which is whole, to where it belongs: to the oldest waiter, to the idle stack, or to its end.
@@ -87,11 +88,11 @@ func (p *Pool[C]) verdict(e *entry[C]) Reason {
 		return Shutdown
 	case e.generation != p.generation:
 		return Retired
-	case p.held() > p.limit() || slices.ContainsFunc(p.parties, (*party[C]).over):
+	case p.over():
 		return Surplus
 	case e.expired():
 		return ByLifetime
-	case p.queue.len > 0 && slices.ContainsFunc(p.parties, func(t *party[C]) bool { return t.claimed(e) }):
+	case p.queue.len > 0 && p.claimed(e):
 		return Yielded
 	}
 	return kept

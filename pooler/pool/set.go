@@ -78,7 +78,7 @@ func (s *Set[K, C]) DiscardIdle(key K, broken func(C) bool) int {
 // lock returns the pool of key, made if need be, with the group locked.
 func (s *Set[K, C]) lock(key K) (*Pool[C], error) {
 	g := s.group
-	g.mu.Lock()
+	g.rush()
 	for {
 		if s.closed {
 			g.unlock()

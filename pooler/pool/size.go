@@ -21,12 +21,12 @@ const (
 
 // size is what a pool has learned about the demand for it and about its server.
 type size struct {
-	dial   time.Duration // mean time of a dial, weighted to the recent; 0: unknown
-	peak   int           // most leases at one time since the last look
-	recent float64       // R
-	looked time.Duration // when R was last brought up to date, on the coarse clock
-
 	returns uint64        // connections released
+	dial    time.Duration // mean time of a dial, weighted to the recent; 0: unknown
+	peak    int           // most leases at one time since the last look
+	recent  float64       // R
+	looked  time.Duration // when R was last brought up to date, on the coarse clock
+
 	counted uint64        // of them, those before the present span
 	span    time.Duration // when it began
 	rate    float64       // releases a second in the last one

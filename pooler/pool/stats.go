@@ -152,6 +152,13 @@ func (p *Pool[C]) brief() Brief {
 // peaks are the highest counts of a span.
 type peaks struct{ lent, waiting int }
 
+// lift raises a peak to n, and writes nothing if it is as high: the other CPUs keep what they have in their caches.
+func lift(peak *int, n int) {
+	if n > *peak {
+		*peak = n
+	}
+}
+
 // buckets of a Histogram: 16 µs and its doubles up to 67 s, and one for what is above.
 const (
 	buckets    = 24
@@ -160,8 +167,8 @@ const (
 
 // Histogram counts durations. Histograms are added up by Merge, across pools, processes and time.
 type Histogram struct {
-	Counts [buckets]uint64 // by upper bound, see Bounds; the last counts what is above all
 	Sum    time.Duration
+	Counts [buckets]uint64 // by upper bound, see Bounds; the last counts what is above all
 }
 
 // Bounds are the upper bounds of Histogram.Counts, rising, one fewer than the counts. The caller may keep the slice.

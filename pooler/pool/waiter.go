@@ -7,27 +7,27 @@ import (
 
 // waiter is a client's place in the queue of a pool. It is used again for other clients; the ticket tells its uses apart.
 type waiter[C any] struct {
-	home       *group[C]
-	pool       *Pool[C]
 	prev, next *waiter[C]
-	queued     bool
-	ticket     uint64 // rises with each use
-	seq        uint64 // its place since the pool began
+	seq        uint64        // its place since the pool began
+	since      time.Duration // on the group's clock
+	deadline   time.Duration // on the group's clock; 0: none
+	want
+	queued bool
+	late   bool // its time was up, and why is its error
 
-	since    time.Duration // on the group's clock
-	deadline time.Duration // on the group's clock; 0: none
+	lease Lease[C]
+	err   error
+	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
 
 	// How its client is told: through ready (a blocked goroutine) or by calling deliver.
 	ready   chan struct{}
 	deliver func(Lease[C], error)
 	timer   *time.Timer // ends the wait of a client with deliver
 
-	want
-	site  *site // where its client asked; nil unless Config.LeakAfter asks for it
-	lease Lease[C]
-	err   error
-	late  bool      // its time was up, and
-	why   WaitError // is its error: to be copied without the lock, as that allocates
+	home   *group[C]
+	pool   *Pool[C]
+	ticket uint64    // rises with each use
+	why    WaitError // to be copied without the lock, as that allocates
 }
 
 // newWaiter takes a waiter from those used before, or makes one. The caches are per group, not of the package: the
@@ -88,10 +88,12 @@ func (p *Pool[C]) enter(deadline time.Time, want want, deliver func(Lease[C], er
 			t.hungry = append(t.hungry, p)
 		}
 	}
-	g.waiting++
+	if g.waiting++; g.waiting == 1 {
+		g.crowded.Store(true)
+	}
 	p.used = g.now
-	p.peaks.waiting = max(p.peaks.waiting, p.queue.len)
-	g.peaks.waiting = max(g.peaks.waiting, g.waiting)
+	lift(&p.peaks.waiting, p.queue.len)
+	lift(&g.peaks.waiting, g.waiting)
 	g.wake()
 	p.serve()
 	return w, nil
@@ -116,7 +118,9 @@ func (p *Pool[C]) full(class uint8) bool {
 func (p *Pool[C]) leave(w *waiter[C]) {
 	g := p.group
 	p.queue.remove(w)
-	g.waiting--
+	if g.waiting--; g.waiting == 0 {
+		g.crowded.Store(false)
+	}
 	if p.queue.len == 0 {
 		p.shed.emptied()
 		for _, t := range p.parties {

@@ -4,11 +4,12 @@ import "time"
 
 // A client woken by a release sits behind the releaser on its CPU. If that computes on, the connection idles meanwhile, unless
 // another CPU is free: so the releaser should yield. If it is about to wait for something itself, as most are, yielding is in vain,
-// and costs a fifth of a hand-over. Nobody knows which it will do, but the client knows, when it runs, how long it was kept: once one
-// is kept for longer than tardy, the next releasers yield.
+// and costs a fifth of a hand-over. Nobody knows which it will do, but the client knows, when it runs, how long it was kept: one in
+// a few looks at the clock, and once one is kept for longer than tardy, the next releasers yield.
 
 const (
 	tardy  = 20 * time.Microsecond
+	asked  = 8 // one client in so many looks
 	yields = 64
 )
 
