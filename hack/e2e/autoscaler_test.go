@@ -30,10 +30,8 @@ var _ = Describe("a HorizontalPodAutoscaler", func() {
 		apply(strings.Replace(poolManifest(pool, 1, "postgres.demo.svc", "app-users", ""), "  replicas: 1\n", "", 1))
 		DeferCleanup(removePool, pool)
 		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
-		apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
-		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
-		DeferCleanup(func() { must("-n", namespace, "delete", "pod", "load", "watch", "--ignore-not-found", "--timeout=60s") })
-		must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+		startLoad(dsn)
+		DeferCleanup(stopLoad)
 
 		By("applying the sample, which a little load is enough for and which does not wait long")
 		autoscaler := strings.NewReplacer("name: orders-db", "name: "+pool, "minReplicas: 2", "minReplicas: 1", "maxReplicas: 5", "maxReplicas: 3",

@@ -41,21 +41,13 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 		must("-n", namespace, "scale", "connectionpool", pool, fmt.Sprintf("--replicas=%d", replicas))
 		settled(replicas)
 	}
-	goesOn := func() {
-		GinkgoHelper()
-		Expect(stats("load", &run)).To(Succeed())
-		before := run.Transactions
-		Eventually(func() int64 { _ = stats("load", &run); return run.Transactions }, "1m").Should(BeNumerically(">", before+500))
-	}
 	// Each spec has a load and a watch of its own, and its own count.
 	BeforeEach(func() {
-		apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
-		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
-		must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+		startLoad(dsn)
 		goesOn()
 	})
 	AfterEach(func() {
-		defer must("-n", namespace, "delete", "pod", "load", "watch", "--timeout=60s")
+		defer stopLoad()
 		Expect(stats("load", &run)).To(Succeed())
 		Expect(run.Errors).To(BeZero(), "%v", run.Samples)
 		Expect(stats("watch", &watched)).To(Succeed())
@@ -207,10 +199,7 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 
 	It("goes on while the API server is away", func() {
 		server := must("get", "nodes", "-l", "node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[0].metadata.name}")
-		move := func(from, to string) {
-			out, err := exec.Command("docker", "exec", server, "mv", from, to).CombinedOutput()
-			Expect(err).NotTo(HaveOccurred(), string(out))
-		}
+		move := func(from, to string) { onNode(server, "mv", from, to) }
 		const manifest, aside = "/etc/kubernetes/manifests/kube-apiserver.yaml", "/etc/kubernetes/kube-apiserver.yaml.aside"
 		answers := func() error { _, err := kubectl("get", "--raw", "/readyz", "--request-timeout=2s"); return err }
 		move(manifest, aside)
@@ -229,6 +218,13 @@ var _ = Describe("a pool at work", Ordered, ContinueOnFailure, func() {
 		goesOn()
 	})
 })
+
+// onNode runs a command on a node of the cluster, which is a container of kind's.
+func onNode(node string, command ...string) {
+	GinkgoHelper()
+	out, err := exec.Command("docker", append([]string{"exec", node}, command...)...).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(out))
+}
 
 // startServer starts a PostgreSQL with the suite's user beside the demo's. It goes when the spec ends.
 func startServer(name string) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 )
 
@@ -99,6 +100,28 @@ func everyPodAnswers(pool, dsn string) {
 			return err
 		}, "6m").Should(Succeed(), "by the address %q; none: by the Service", way)
 	}
+}
+
+// startLoad has 24 clients at work at a pool, and PostgreSQL itself count the connections that the pool has.
+func startLoad(dsn string) {
+	GinkgoHelper()
+	apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
+	apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
+	must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+}
+
+func stopLoad() {
+	GinkgoHelper()
+	must("-n", namespace, "delete", "pod", "load", "watch", "--ignore-not-found", "--timeout=60s")
+}
+
+// goesOn waits until the load has done more.
+func goesOn() {
+	GinkgoHelper()
+	var run runStats
+	Expect(stats("load", &run)).To(Succeed())
+	before := run.Transactions
+	Eventually(func() int64 { _ = stats("load", &run); return run.Transactions }).Should(BeNumerically(">", before+500))
 }
 
 // stats asks a load pod what it has counted.

@@ -81,20 +81,12 @@ var _ = Describe("a pool", Ordered, func() {
 			Expect(watched.Most).To(BeNumerically("<=", maxOpen), "connections that PostgreSQL counted at once")
 			Expect(watched.Most).To(BeNumerically(">", 0))
 		}
-		goesOn := func() {
-			GinkgoHelper()
-			Expect(stats("load", &run)).To(Succeed())
-			before := run.Transactions
-			Eventually(func() int64 { _ = stats("load", &run); return run.Transactions }).Should(BeNumerically(">", before+500))
-		}
 
 		BeforeAll(func() {
-			apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
-			apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
-			must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+			startLoad(dsn)
 			goesOn()
 		})
-		AfterAll(func() { must("-n", namespace, "delete", "pod", "load", "watch", "--ignore-not-found", "--timeout=60s") })
+		AfterAll(stopLoad)
 
 		It("scales 2 -> 1 -> 3 -> 1 with zero errors and never more than maxOpen", func() {
 			for _, replicas := range []int{1, 3, 1} {
@@ -131,10 +123,8 @@ var _ = Describe("a pool", Ordered, func() {
 	})
 
 	It("never exceeds maxOpen when a pod and the operator die in the middle of a resize", func() {
-		apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
-		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
-		DeferCleanup(func() { must("-n", namespace, "delete", "pod", "load", "watch", "--timeout=60s") })
-		must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+		startLoad(dsn)
+		DeferCleanup(stopLoad)
 		must("-n", namespace, "scale", "connectionpool", pool, "--replicas=2")
 		Eventually(func() string { return field(pool, ".status.readyReplicas") }).Should(Equal("2"))
 
@@ -150,6 +140,21 @@ var _ = Describe("a pool", Ordered, func() {
 		Expect(watched.Most).To(And(BeNumerically("<=", maxOpen), BeNumerically(">", 0)), "connections that PostgreSQL counted at once")
 		must("-n", namespace, "scale", "connectionpool", pool, "--replicas=1")
 		Eventually(func() []string { return podUIDs(pool) }, 3*time.Minute).Should(HaveLen(1))
+	})
+
+	It("never exceeds maxOpen when a container is killed and starts again", func() {
+		startLoad(dsn)
+		DeferCleanup(stopLoad)
+		goesOn()
+		before := podUIDs(pool)
+		killContainer(pool)
+		Eventually(func() []string { return ofPods(pool, "(index .status.containerStatuses 0).restartCount") }).Should(ContainElement("1"))
+		Eventually(func() string { return condition(pool, "Ready") }, 3*time.Minute).Should(HavePrefix("True/"))
+		goesOn()
+		Expect(podUIDs(pool)).To(Equal(before))
+		var watched watchStats
+		Expect(stats("watch", &watched)).To(Succeed())
+		Expect(watched.Most).To(And(BeNumerically("<=", maxOpen), BeNumerically(">", 0)), "connections that PostgreSQL counted at once")
 	})
 
 	It("waits out a restart of the database", func() {
@@ -182,4 +187,12 @@ func directly() string {
 	secret := must("-n", namespace, "get", "secret", "postgres", "-o", `go-template={{.data.password | base64decode}}`)
 	Expect(secret).NotTo(BeEmpty())
 	return fmt.Sprintf("postgres://postgres:%s@postgres.%s.svc:5432/postgres?sslmode=disable", secret, namespace)
+}
+
+// killContainer kills the process of one of a pool's pods, as the kernel does for want of memory.
+func killContainer(pool string) {
+	GinkgoHelper()
+	node, id := ofPods(pool, ".spec.nodeName")[0], ofPods(pool, "(index .status.containerStatuses 0).containerID")[0]
+	id = strings.TrimPrefix(id, "containerd://")
+	onNode(node, "sh", "-c", fmt.Sprintf("for p in $(pgrep -x pooler); do ! grep -q %s /proc/$p/cgroup || kill -KILL $p; done", id))
 }
