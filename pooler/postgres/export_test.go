@@ -2,13 +2,15 @@ package postgres
 
 import "github.com/weir-dev/weir/pooler/postgres/session"
 
-// HoldLaneOf keeps the lane of the client with this process ID busy until release is called.
-func (e *Engine) HoldLaneOf(pid uint32) (release func()) {
+// client is the one with this process ID.
+func (e *Engine) client(pid uint32) *client {
 	e.clients.mu.Lock()
-	l := e.clients.all[pid].lane
-	e.clients.mu.Unlock()
-	return l.hold()
+	defer e.clients.mu.Unlock()
+	return e.clients.all[pid]
 }
+
+// HoldLaneOf keeps the lane of the client with this process ID busy until release is called.
+func (e *Engine) HoldLaneOf(pid uint32) (release func()) { return e.client(pid).lane.hold() }
 
 // HoldLanes keeps all lanes busy until release is called.
 func (e *Engine) HoldLanes() (release func()) {
@@ -24,11 +26,7 @@ func (e *Engine) HoldLanes() (release func()) {
 }
 
 // Retire has all server connections replaced.
-func (e *Engine) Retire() {
-	for _, p := range e.servers.All() {
-		p.Retire()
-	}
-}
+func (e *Engine) Retire() { e.retire("") }
 
 // hold returns when the lane does nothing any more.
 func (l *lane) hold() (release func()) {
@@ -43,9 +41,7 @@ func (l *lane) hold() (release func()) {
 
 // ShareLane says whether the clients with these process IDs are on one lane.
 func (e *Engine) ShareLane(a, b uint32) bool {
-	e.clients.mu.Lock()
-	defer e.clients.mu.Unlock()
-	return e.clients.all[a].lane == e.clients.all[b].lane
+	return e.client(a).lane == e.client(b).lane
 }
 
 // Statements is how many texts of prepared statements are kept.
@@ -57,13 +53,7 @@ func (e *Engine) Statements() int {
 // Confuse has what the idle client with this process ID parses by name, and the end of its transactions that create tables, panic:
 // its machine has no table of statements.
 func (e *Engine) Confuse(pid uint32) {
-	e.clients.mu.Lock()
-	cl := e.clients.all[pid]
-	e.clients.mu.Unlock()
-	done := make(chan struct{})
-	cl.lane.Post(func() {
-		cl.machine = session.New(session.Transaction, nil, nil)
-		close(done)
-	})
-	<-done
+	cl := e.client(pid)
+	defer cl.lane.hold()()
+	cl.machine = session.New(session.Transaction, nil, nil)
 }

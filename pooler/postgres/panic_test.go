@@ -1,10 +1,7 @@
 package postgres_test
 
 import (
-	"context"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
 )
@@ -24,11 +21,11 @@ func TestAPanicInASessionCostsThatSessionOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, db, cfg)
-			inTransaction, others := f.connect(), make(chan error, 1)
+			inTransaction, other, ended := f.connect(), f.connect(), make(chan error, 1)
 			exec(t, inTransaction, "BEGIN")
 			stop := make(chan struct{})
-			go func() { others <- untilStopped(f.url(), stop) }()
-			eventually(t, "the others are at work", func() bool { return f.Stats().Transactions > 10 })
+			go func() { ended <- keepBusy(other, stop) }()
+			eventually(t, "another is at work", func() bool { return f.Stats().Transactions > 10 })
 
 			for n := range 3 {
 				victim := f.raw()
@@ -43,13 +40,13 @@ func TestAPanicInASessionCostsThatSessionOnly(t *testing.T) {
 				exec(t, f.connect(), "DROP TABLE IF EXISTS kept")
 			}
 			close(stop)
-			if err := <-others; err != nil {
+			if err := <-ended; err != nil {
 				t.Errorf("another client is harmed: %v", err)
 			}
 			exec(t, inTransaction, "COMMIT")
 			eventually(t, "nothing is left of the sessions that were closed", func() bool {
 				s := f.Stats()
-				return s.Clients == 4 && s.Lent == 0 && s.Closing == 0 && s.Open == db.Connections("usename = 'app'")
+				return s.Clients == 5 && s.Lent == 0 && s.Closing == 0 && s.Open == db.Connections("usename = 'app'")
 			})
 			if n := db.Connections("datname = 'app' AND state LIKE 'idle in transaction%'"); n != 0 {
 				t.Errorf("%d transactions are left on the server", n)
@@ -58,28 +55,5 @@ func TestAPanicInASessionCostsThatSessionOnly(t *testing.T) {
 	}
 	if n := one[int](t, serve(t, db, cfg).connect(), "SELECT count(*) FROM pg_class WHERE relname = 'lost'"); n != 0 {
 		t.Error("the transaction of a session that was closed is not rolled back")
-	}
-}
-
-// untilStopped has a client run one transaction after another.
-func untilStopped(url string, stop <-chan struct{}) error {
-	c, err := tryConnect(url)
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	defer c.Close(ctx)
-	for {
-		select {
-		case <-stop:
-			return nil
-		default:
-		}
-		if err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "SELECT 1")
-			return err
-		}); err != nil {
-			return err
-		}
 	}
 }
