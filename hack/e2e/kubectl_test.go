@@ -71,7 +71,7 @@ func ofPods(pool, field string) []string {
 // removePool deletes a pool and returns when its pods are gone too: until then they have connections, which the next spec
 // would count.
 func removePool(pool string) {
-	must("-n", namespace, "delete", "connectionpool", pool, "--timeout=120s")
+	must("-n", namespace, "delete", "connectionpool", pool, "--ignore-not-found", "--timeout=120s")
 	must("-n", namespace, "wait", "--for=delete", "pod", "-l", "weir.dev/pool="+pool, "--timeout=180s")
 }
 
@@ -122,6 +122,14 @@ func goesOn() {
 	Expect(stats("load", &run)).To(Succeed())
 	before := run.Transactions
 	Eventually(func() int64 { _ = stats("load", &run); return run.Transactions }).Should(BeNumerically(">", before+500))
+}
+
+// neverTooMany sees that PostgreSQL has counted connections of the pool, and never more than maxOpen at once.
+func neverTooMany() (watched watchStats) {
+	GinkgoHelper()
+	Expect(stats("watch", &watched)).To(Succeed())
+	Expect(watched.Most).To(And(BeNumerically("<=", maxOpen), BeNumerically(">", 0)), "connections that PostgreSQL counted at once")
+	return watched
 }
 
 // stats asks a load pod what it has counted.
