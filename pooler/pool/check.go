@@ -48,6 +48,8 @@ func (g *group[C]) check() {
 		must(p.alive(), "nobody will serve %d waiters: pool %v of %d, group %v of %d", p.queue.len, p.tally, p.allowed(), g.tally, g.budget)
 	}
 	must(g.ticking || g.open() == 0 && g.waiting == 0, "no tick is armed")
+	must(g.pace <= tick || g.waiting == 0 && g.tally[lent] == 0, "ticks are slow, with %d lent and %d waiting", g.tally[lent], g.waiting)
+	must(g.pace <= tick || g.exact.Load(), "the coarse clock is used while ticks are slow")
 }
 
 // check proves what concerns the pools of one party.

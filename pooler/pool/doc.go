@@ -46,8 +46,9 @@
 //   - The deadline of a waiter is compared with the clock at hand-off: nothing is lent to who has given up. While clients
 //     wait the clock is read before the lock is taken, and what changes with each lease lies together in memory: of a
 //     busy pool most of the time goes where one CPU waits for another.
-//   - Times that decide about idle connections come from a clock read once per tick (a quarter of a second), because
-//     reading the clock costs more than the rest of an Acquire.
+//   - Times that decide about idle connections come from a clock read once per tick (a quarter of a second), because reading
+//     the clock costs more than the rest of an Acquire. While all are idle a tick is a second, as each wakes the process, and who
+//     acquires reads the clock.
 //   - At most Config.MaxDials run side by side; after a failure one, and one more after each success. Retries back off from
 //     100 ms to 5 s. A slower start spares no server: a PostgreSQL on two CPUs opened 64 connections in 110 ms by 8, 16, 32 or
 //     64 at a time, with the same effect on the queries of others; and one that is 20 ms away needed 430 ms by 4 at a

@@ -6,24 +6,29 @@ import (
 	"time"
 )
 
-// tick is how often pools are swept, and how coarse the clock is that decides about idle connections.
-const tick = 250 * time.Millisecond
+// How often pools are swept, and how coarse the clock is that decides about idle connections. What is only idle is swept
+// more seldom: each tick wakes the process, which costs more than the sweep.
+const (
+	tick     = 250 * time.Millisecond
+	slowTick = time.Second
+)
 
 // group is pools under one budget: what they share. A Pool of its own is a group of one.
 type group[C any] struct {
 	mu      sync.Mutex
-	now     time.Duration // the coarse clock: at most a tick behind while anything is open or waits
+	now     time.Duration // the coarse clock: at most a tick behind while anything is lent or waits
 	fresh   bool          // now was read for who holds the lock
 	ticking bool
-	waiting int        // clients, in all pools
-	outbox  *waiter[C] // clients to be told when the lock is given up, the newest first
+	pace    time.Duration // of the ticks
+	waiting int           // clients, in all pools
+	outbox  *waiter[C]    // clients to be told when the lock is given up, the newest first
 
 	party[C]                      // all its pools
 	tenants  map[string]*party[C] // those that have a limit
 
-	epoch   time.Time    // zero of the group's clock
-	crowded atomic.Bool  // clients wait
-	late    atomic.Int32 // of so many hand-overs more the giver yields, see yield.go
+	epoch time.Time    // zero of the group's clock
+	exact atomic.Bool  // the coarse clock does not do: clients wait, or ticks are slow
+	late  atomic.Int32 // of so many hand-overs more the giver yields, see yield.go
 
 	timer   *time.Timer
 	grants  uint64 // places given so far
@@ -58,7 +63,7 @@ func (g *group[C]) lock() *group[C] {
 
 // rush takes the lock for Acquire or Release, which seldom need the clock unless clients wait.
 func (g *group[C]) rush() {
-	if g.crowded.Load() {
+	if g.exact.Load() {
 		g.lock()
 	} else {
 		g.mu.Lock()
@@ -93,14 +98,21 @@ func (g *group[C]) unlock() (handed bool) {
 	return handed
 }
 
-// wake starts the ticks, which go on while anything is open or waits.
+// wake starts the ticks, which go on while anything is open or waits, or has them go on faster.
 func (g *group[C]) wake() {
-	if g.ticking {
+	if g.ticking && g.pace == tick {
 		return
 	}
 	g.ticking = true
 	g.clock()
-	arm(&g.timer, tick, g.sweep)
+	g.step(tick)
+}
+
+// step has the next tick come after so much time.
+func (g *group[C]) step(pace time.Duration) {
+	g.pace = pace
+	g.exact.Store(g.waiting > 0 || pace > tick)
+	arm(&g.timer, pace, g.sweep)
 }
 
 // arm starts a timer, made at its first use.
@@ -126,7 +138,23 @@ func (g *group[C]) sweep() {
 		p.sweep()
 	}
 	g.serve()
-	if g.ticking = g.open() > 0 || g.waiting > 0; g.ticking {
-		g.timer.Reset(tick)
+	switch g.ticking = g.open() > 0 || g.waiting > 0; {
+	case g.ticking && g.rests():
+		g.step(slowTick)
+	case g.ticking:
+		g.step(tick)
 	}
+}
+
+// rests reports whether all that is open is idle, and nothing was lent lately.
+func (g *group[C]) rests() bool {
+	if g.waiting > 0 || g.open() > g.tally[idle] {
+		return false
+	}
+	for _, p := range g.pools {
+		if g.now-p.used < slowTick {
+			return false
+		}
+	}
+	return true
 }

@@ -1,7 +1,5 @@
 package pool
 
-import "time"
-
 // replace dials for connections that will soon be too old: they do not count as kept any more, so that what is missed
 // without them is dialed while they still serve. At Max there is no room, and a hole of one dial remains.
 func (p *Pool[C]) replace() {
@@ -23,13 +21,13 @@ func (p *Pool[C]) aging() (n int) {
 	return n
 }
 
-// ages reports whether e is so near its end that a dial begun now comes just in time: two mean dials and a second before,
-// but not before nine tenths of its life.
+// ages reports whether e is so near its end that a dial begun now comes just in time: two mean dials and two seconds
+// before, as ticks may be slow, but not before nine tenths of its life.
 func (e *entry[C]) ages() bool {
 	if e.expires == 0 {
 		return false
 	}
-	lead := min(2*e.pool.size.dial+time.Second, (e.expires-e.born)/10)
+	lead := min(2*(e.pool.size.dial+slowTick), (e.expires-e.born)/10)
 	return e.pool.group.now >= e.expires-lead
 }
 

@@ -50,6 +50,7 @@ func (p *Pool[C]) hand() {
 // lend makes e a lease. e comes from anywhere but the stack.
 func (p *Pool[C]) lend(e *entry[C], class uint8) Lease[C] {
 	g := p.group
+	g.wake()
 	p.move(e, lent)
 	p.occupy(e, class)
 	p.stat.Acquired++

@@ -10,7 +10,7 @@ import (
 func (p *Pool[C]) tend() {
 	every := max(p.cfg.Keepalive, tick)
 	now := p.group.now
-	most := 1 + int(time.Duration(2*len(p.idle))*tick/every)
+	most := 1 + int(time.Duration(2*len(p.idle))*p.group.pace/every)
 	for i := 0; i < len(p.idle) && most > 0; {
 		e := p.idle[i]
 		if now-max(e.since, e.tested) < time.Duration(e.jitter*float64(every)) {

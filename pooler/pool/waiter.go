@@ -89,7 +89,7 @@ func (p *Pool[C]) enter(deadline time.Time, want want, deliver func(Lease[C], er
 		}
 	}
 	if g.waiting++; g.waiting == 1 {
-		g.crowded.Store(true)
+		g.exact.Store(true)
 	}
 	p.used = g.now
 	lift(&p.peaks.waiting, p.queue.len)
@@ -119,7 +119,7 @@ func (p *Pool[C]) leave(w *waiter[C]) {
 	g := p.group
 	p.queue.remove(w)
 	if g.waiting--; g.waiting == 0 {
-		g.crowded.Store(false)
+		g.exact.Store(false) // it waited, so ticks are not slow
 	}
 	if p.queue.len == 0 {
 		p.shed.emptied()
