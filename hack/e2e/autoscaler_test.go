@@ -29,7 +29,7 @@ var _ = Describe("a HorizontalPodAutoscaler", func() {
 
 		apply(strings.Replace(poolManifest(pool, 1, "postgres.demo.svc", "app-users", ""), "  replicas: 1\n", "", 1))
 		DeferCleanup(removePool, pool)
-		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+		started(pool)
 		startLoad(dsn)
 		DeferCleanup(stopLoad)
 

@@ -58,14 +58,31 @@ func condition(pool, kind string) string {
 	return fmt.Sprintf("%s/%s: %s", field(pool, at+".status"), field(pool, at+".reason"), field(pool, at+".message"))
 }
 
-// podUIDs are the UIDs of the pool's pods that are not being deleted, sorted.
-func podUIDs(pool string) []string { return ofPods(pool, ".metadata.uid") }
-
-// ofPods is a field of each of the pool's pods that are not being deleted, in the order of their UIDs.
-func ofPods(pool, field string) []string {
-	out := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "--sort-by=.metadata.uid", "-o",
+// podsOf is a field of each of the pool's pods that are not being deleted, in the order of their UIDs.
+func podsOf(pool, field string) ([]string, error) {
+	out, err := kubectl("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "--sort-by=.metadata.uid", "-o",
 		`go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{`+field+`}} {{end}}{{end}}`)
-	return strings.Fields(out)
+	return strings.Fields(out), err
+}
+
+const uid = ".metadata.uid"
+
+func podUIDs(pool string) ([]string, error) { return podsOf(pool, uid) }
+
+// ofPods is podsOf where a failure ends the spec.
+func ofPods(pool, field string) []string {
+	GinkgoHelper()
+	found, err := podsOf(pool, field)
+	Expect(err).NotTo(HaveOccurred())
+	return found
+}
+
+// started waits until a new pool is ready, and then until nothing is under way any more: it is ready before its last pod is.
+func started(pool string) {
+	GinkgoHelper()
+	must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+	const of = `.status.conditions[?(@.type==%q)].status`
+	Eventually(field).WithArguments(pool, fmt.Sprintf(of+"} {"+of, "Ready", "Reconciling")).Should(Equal("True"))
 }
 
 // removePool deletes a pool and returns when its pods are gone too: until then they have connections, which the next spec
@@ -92,10 +109,14 @@ func throughPool(args ...string) (string, error) {
 // everyPodAnswers waits until each pod of a pool serves a client with this DSN, and then its Service. The kubelet takes about a
 // minute to bring what is in a Secret to a pod, not the same for all, and longer on a busy machine; and kube-proxies lag.
 func everyPodAnswers(pool, dsn string) {
-	ips := ofPods(pool, ".status.podIP")
-	ExpectWithOffset(1, ips).NotTo(BeEmpty())
+	GinkgoHelper()
+	var ips []string
+	Eventually(func() (_ []string, err error) {
+		ips, err = podsOf(pool, `or .status.podIP "none"`)
+		return ips, err
+	}).Should(And(Not(BeEmpty()), Not(ContainElement("none"))))
 	for _, way := range append(ips, "") {
-		EventuallyWithOffset(1, func() error {
+		Eventually(func() error {
 			_, err := throughPool("psql", dsn+"&hostaddr="+way, "-XAtqc", "select 1")
 			return err
 		}, "6m").Should(Succeed(), "by the address %q; none: by the Service", way)
@@ -107,19 +128,19 @@ func startLoad(dsn string) {
 	GinkgoHelper()
 	apply(clientPod("load", "localhost/weir-e2e:dev", "/load", "run", "--clients", "24", "--dsn", dsn))
 	apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
-	must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=60s")
+	must("-n", namespace, "wait", "--for=condition=Ready", "pod/load", "pod/watch", "--timeout=120s")
 }
 
 func stopLoad() {
 	GinkgoHelper()
-	must("-n", namespace, "delete", "pod", "load", "watch", "--ignore-not-found", "--timeout=60s")
+	must("-n", namespace, "delete", "pod", "load", "watch", "--ignore-not-found", "--timeout=120s")
 }
 
 // goesOn waits until the load has done more.
 func goesOn() {
 	GinkgoHelper()
 	var run runStats
-	Expect(stats("load", &run)).To(Succeed())
+	Eventually(func() error { return stats("load", &run) }).Should(Succeed()) // its container may just have started
 	before := run.Transactions
 	Eventually(func() int64 { _ = stats("load", &run); return run.Transactions }).Should(BeNumerically(">", before+500))
 }

@@ -16,7 +16,7 @@ var _ = Describe("kubectl weir", Ordered, func() {
 
 	BeforeAll(func() {
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
-		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+		started(pool)
 		DeferCleanup(removePool, pool)
 	})
 
@@ -36,11 +36,11 @@ var _ = Describe("kubectl weir", Ordered, func() {
 	})
 	It("opens the console of a pod", func() {
 		must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-p", `[{"op":"add","path":"/spec/destinations/0/postgresql/console","value":{"adminUsers":["app"]}}]`)
-		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=60s")
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 		GinkgoT().Setenv("PGPASSWORD", password)
 		Eventually(func() (string, error) {
 			return kubectl("weir", "-n", namespace, "console", pool, "--user", "app", "-c", "SHOW DATABASES", "-c", "SHOW VERSION")
-		}, "30s").Should(And(ContainSubstring("force_user"), ContainSubstring("PgBouncer")))
+		}).Should(And(ContainSubstring("force_user"), ContainSubstring("PgBouncer")))
 		_, err := kubectl("weir", "-n", namespace, "console", pool, "--user", "nobody", "-c", "SHOW POOLS")
 		Expect(err).To(MatchError(ContainSubstring("password authentication failed")))
 	})
@@ -48,7 +48,7 @@ var _ = Describe("kubectl weir", Ordered, func() {
 		Expect(weir("hold", pool, "--drain")).To(ContainSubstring("Held. Clients wait until: kubectl weir resume plugin-db"))
 		Expect(weir("explain", pool)).To(ContainSubstring("is not ready"))
 		Expect(weir("resume", pool)).To(ContainSubstring("Clients go on."))
-		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=60s")
+		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
 	})
 	It("lets a pod go, as the PodDisruptionBudget allows", func() {
 		leaving := must("-n", namespace, "get", "pods", "-l", "weir.dev/pool="+pool, "-o", "jsonpath={.items[0].metadata.name}")

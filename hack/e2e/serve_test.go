@@ -31,7 +31,7 @@ var _ = Describe("a pool", Ordered, func() {
 	BeforeAll(func() {
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
 		DeferCleanup(removePool, pool) // if the spec that deletes it does not run
-		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+		started(pool)
 		everyPodAnswers(pool, dsn)
 	})
 
@@ -89,7 +89,7 @@ var _ = Describe("a pool", Ordered, func() {
 			for _, replicas := range []int{1, 3, 1} {
 				By(fmt.Sprintf("scaling to %d", replicas))
 				must("-n", namespace, "scale", "connectionpool", pool, fmt.Sprintf("--replicas=%d", replicas))
-				Eventually(func() []string { return podUIDs(pool) }, 3*time.Minute).Should(HaveLen(replicas))
+				Eventually(podUIDs, 3*time.Minute).WithArguments(pool).Should(HaveLen(replicas))
 				Eventually(func() string { return field(pool, ".status.readyReplicas") }, 3*time.Minute).Should(Equal(strconv.Itoa(replicas)))
 				Eventually(func() string { return field(pool, ".status.connections.limit") }, 3*time.Minute).Should(Equal(strconv.Itoa(maxOpen)))
 				goesOn()
@@ -98,7 +98,7 @@ var _ = Describe("a pool", Ordered, func() {
 		})
 
 		It("changes a limit without a pod restart", func() {
-			before := podUIDs(pool)
+			before := ofPods(pool, uid)
 			must("-n", namespace, "patch", "connectionpool", pool, "--type=json", "-p", `[{"op":"replace","path":"/spec/destinations/0/limits/maxOpen","value":4}]`)
 			Eventually(func() string { return field(pool, ".status.connections.limit") }).Should(Equal("4"))
 			Eventually(func() (int64, error) { var w watchStats; err := stats("watch", &w); return w.Now, err }).Should(BeNumerically("<=", 4))
@@ -110,9 +110,9 @@ var _ = Describe("a pool", Ordered, func() {
 		})
 
 		It("rolls its pods with zero errors", func() {
-			before := podUIDs(pool)
+			before := ofPods(pool, uid)
 			must("-n", namespace, "patch", "connectionpool", pool, "--type=merge", "-p", `{"spec":{"template":{"annotations":{"example.com/rolled":"yes"}}}}`)
-			Eventually(func() []string { return podUIDs(pool) }, 3*time.Minute).Should(And(HaveLen(1), Not(Equal(before))))
+			Eventually(podUIDs, 3*time.Minute).WithArguments(pool).Should(And(HaveLen(1), Not(Equal(before))))
 			Eventually(func() string { return condition(pool, "Ready") }, 3*time.Minute).Should(HavePrefix("True/"))
 			goesOn()
 			noErrors()
@@ -134,16 +134,16 @@ var _ = Describe("a pool", Ordered, func() {
 		Eventually(func() string { return field(pool, ".status.connections.limit") }, 3*time.Minute).Should(Equal(strconv.Itoa(maxOpen)))
 		neverTooMany()
 		must("-n", namespace, "scale", "connectionpool", pool, "--replicas=1")
-		Eventually(func() []string { return podUIDs(pool) }, 3*time.Minute).Should(HaveLen(1))
+		Eventually(podUIDs, 3*time.Minute).WithArguments(pool).Should(HaveLen(1))
 	})
 
 	It("never exceeds maxOpen when a container is killed and starts again", func() {
 		startLoad(dsn)
 		DeferCleanup(stopLoad)
 		goesOn()
-		before := podUIDs(pool)
+		before := ofPods(pool, uid)
 		killContainer(pool)
-		Eventually(func() []string { return ofPods(pool, "(index .status.containerStatuses 0).restartCount") }).Should(ContainElement("1"))
+		Eventually(podsOf).WithArguments(pool, "(index .status.containerStatuses 0).restartCount").Should(ContainElement("1"))
 		Eventually(func() string { return condition(pool, "Ready") }, 3*time.Minute).Should(HavePrefix("True/"))
 		goesOn()
 		Expect(podUIDs(pool)).To(Equal(before))

@@ -23,7 +23,7 @@ var _ = Describe("a pool with a limit for each user", func() {
 		dsn := fmt.Sprintf("postgres://app:%s@%s.%s.svc:5432/app?sslmode=disable", password, pool, namespace)
 		apply(poolManifest(pool, pods, "postgres.demo.svc", "app-users", fmt.Sprintf(", maxOpenPerUser: %d", most)))
 		DeferCleanup(removePool, pool)
-		must("-n", namespace, "wait", "--for=condition=Ready", "connectionpool/"+pool, "--timeout=120s")
+		started(pool)
 		everyPodAnswers(pool, dsn)
 
 		By("wanting more than that at each pod")
@@ -41,7 +41,7 @@ var _ = Describe("a pool with a limit for each user", func() {
 		By("counting in PostgreSQL")
 		Eventually(func() (string, error) { return inPostgres(count) }, "1m").Should(Equal("1 1"), "connections by pod")
 		apply(clientPod("watch", "localhost/weir-e2e:dev", "/load", "watch", "--user", "app", "--dsn", directly()))
-		must("-n", namespace, "wait", "--for=condition=Ready", "pod/watch", "--timeout=60s")
+		must("-n", namespace, "wait", "--for=condition=Ready", "pod/watch", "--timeout=120s")
 		var watched watchStats
 		Eventually(func() (int64, error) { err := stats("watch", &watched); return watched.Samples, err }, "1m").Should(BeNumerically(">", 400))
 		Expect(watched.Most).To(BeEquivalentTo(most))
