@@ -169,7 +169,7 @@ func (cl *client) take(in []byte) {
 	for on := true; on; {
 		st := cl.fromClient(in)
 		cl.count()
-		if !cl.carry(in, st) {
+		if !cl.carry(in, &st) {
 			return
 		}
 		in = in[st.Used:]
@@ -197,7 +197,7 @@ func (cl *client) take(in []byte) {
 
 // carry does what a step of FromClient says. What goes to the server is gathered as long as more may come. It reports false if
 // the client leaves.
-func (cl *client) carry(in []byte, st session.Step) bool {
+func (cl *client) carry(in []byte, st *session.Step) bool {
 	if st.Do == session.Break {
 		cl.collapse()
 		return false

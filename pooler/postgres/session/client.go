@@ -49,13 +49,13 @@ func (s *Session) FromClient(in []byte) Step {
 	var st Step
 	s.waiting = false
 	for {
-		before := s.client
 		p, err := s.client.Next(in[st.Used:])
 		if err != nil {
 			return s.stop(st, err)
 		}
 		if p.Raw == nil {
-			return s.more(st)
+			s.more(&st)
+			return st
 		}
 		if s.rest = 0; s.desk != nil {
 			s.scratch = s.scratch[:0]
@@ -69,20 +69,20 @@ func (s *Session) FromClient(in []byte) Step {
 			continue
 		}
 		if v == inject || v == wait || v == acquire || v == answer {
-			s.client = before
+			s.client.Back(p)
 		}
-		return s.other(st, p, v)
+		s.other(&st, p, v)
+		return st
 	}
 }
 
 // Want is how many bytes FromClient needs after it has asked to Read.
 func (s *Session) Want() int { return s.client.Want() }
 
-func (s *Session) more(st Step) Step {
+func (s *Session) more(st *Step) {
 	if st.Used == 0 {
 		st.Do = Read
 	}
-	return st
 }
 
 // stop ends the session with a protocol error of the client. What comes before it has been judged and is sent on first.
@@ -94,53 +94,53 @@ func (s *Session) stop(st Step, err error) Step {
 }
 
 // other carries out every verdict but forward.
-func (s *Session) other(st Step, p wire.Piece, v verdict) Step {
+func (s *Session) other(st *Step, p wire.Piece, v verdict) {
 	switch v {
 	case inject:
 		st.Inject = s.scratch
 		s.sending = true
-		return st
+		return
 	case wait:
 		s.waiting = true
 		st.Do = Wait
-		return st
+		return
 	case answer:
 		st.Do = Answer
-		return st
+		return
 	case acquire:
 		st.Do = Acquire
-		return st
+		return
 	case badNames:
 		s.drops = true
-		return protocolError("the name of a statement or portal is too long")
+		*st = protocolError("the name of a statement or portal is too long")
+		return
 	}
 	st.Used += len(p.Raw)
 	switch v {
 	case leave:
 		st.Do = Close
-		return st
+		return
 	case flush:
 		st.Forward, st.Do = st.Used, Answer
 		s.sending = true
-		return st
+		return
 	case replaced:
 		st.Used -= int(s.rest)
 		s.client.Unread(int(s.rest))
 		st.Inject = s.scratch
 		s.sending = true
-		return st
+		return
 	case hoard:
 		s.hoards = !p.Last
-		return st
+		return
 	}
 	s.drops, s.reads = !p.Last, false
 	switch v {
 	case dropSync:
 		st.Reply = readyIdle
 	case refuse:
-		s.refuse(&st, p.Type)
+		s.refuse(st, p.Type)
 	}
-	return st
 }
 
 // refuse answers a refused statement: at once without a server, otherwise by way of its ledger.

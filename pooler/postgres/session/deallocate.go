@@ -49,7 +49,7 @@ func (s *Session) await() verdict {
 
 // namesIn are the names that a Query closes, and those that it uses, each with a zero byte behind it.
 func (s *Session) namesIn(p wire.Piece) (closes, uses string) {
-	if s.names.none() || !p.Last || p.Length > seenQuery || !mayDeallocate(p.Body()) && !mayUse(p.Body()) {
+	if s.names.none() || !p.Last || p.Length() > seenQuery || !mayDeallocate(p.Body()) && !mayUse(p.Body()) {
 		return "", ""
 	}
 	has := readText(s.server, p.Body())
@@ -91,7 +91,7 @@ func (s *Session) lend(names string) (any bool) {
 
 // behind sends a message unchanged, behind what was made up.
 func (s *Session) behind(p wire.Piece) verdict {
-	s.scratch = wire.AppendStart(s.scratch, p.Type, p.Length)
+	s.scratch = wire.AppendStart(s.scratch, p.Type, p.Length())
 	s.rest = uint32(len(p.Body()))
 	return replaced
 }

@@ -38,7 +38,7 @@ func (s *Session) noteParse(p wire.Piece) verdict {
 		return s.noteForeignParse(p)
 	case s.statements.limit.Load() <= 0:
 		return s.refuseOwed(refusedNames)
-	case p.Length > maxText:
+	case p.Length() > maxText:
 		return s.noteLargeParse(p)
 	case !p.Last:
 		s.hoard = append(s.hoard[:0], body...)
@@ -83,7 +83,7 @@ func (s *Session) noteLargeParse(p wire.Piece) verdict {
 		return badNames
 	case s.names.find(name) != nil:
 		s.rest = uint32(len(behind))
-		return s.replaceParse(name, p.Length-len(name)-1)
+		return s.replaceParse(name, p.Length()-len(name)-1)
 	}
 	s.pin(LargeStatement)
 	s.counts.ServerParses++
@@ -272,7 +272,7 @@ func (s *Session) use(p wire.Piece, e entry, portal []byte, name string, rest in
 		return s.replace(wire.AppendDescribe(s.scratch, wire.TargetStatement, name), e)
 	}
 	s.rest = uint32(rest)
-	return s.replace(wire.AppendBindStart(s.scratch, portal, name, p.Length-len(p.Body())+rest), e)
+	return s.replace(wire.AppendBindStart(s.scratch, portal, name, p.Length()-len(p.Body())+rest), e)
 }
 
 // findSlot returns the client's statement on the server; or what has to be done first.

@@ -19,7 +19,7 @@ func mayUse(text []byte) bool {
 // usesOf are the names that a Parse uses whose text is not kept.
 func (s *Session) usesOf(p wire.Piece) string {
 	_, text, _ := bytes.Cut(p.Body(), []byte{0})
-	if s.names.none() || p.Length > seenNames || !mayUse(text) {
+	if s.names.none() || p.Length() > seenNames || !mayUse(text) {
 		return ""
 	}
 	return readText(s.server, text).uses

@@ -70,20 +70,23 @@ func (l *ledger) full() bool { return l.n >= maxOwed }
 
 func (l *ledger) at(i uint32) *entry { return &l.ring[(l.head+i)&uint32(len(l.ring)-1)] }
 
-// first returns the oldest entry, the zero entry if there is none.
-func (l *ledger) first() entry {
+// nothing is what first and last return if nothing is owed; it is not changed.
+var nothing entry
+
+// first returns the oldest entry, the zero entry if there is none. It is good until the ledger changes.
+func (l *ledger) first() *entry {
 	if l.n == 0 {
-		return entry{}
+		return &nothing
 	}
-	return *l.at(0)
+	return l.at(0)
 }
 
-// last returns the newest entry, the zero entry if there is none.
-func (l *ledger) last() entry {
+// last is first for the newest entry.
+func (l *ledger) last() *entry {
 	if l.n == 0 {
-		return entry{}
+		return &nothing
 	}
-	return *l.at(l.n - 1)
+	return l.at(l.n - 1)
 }
 
 func (l *ledger) push(e entry) {
@@ -91,12 +94,14 @@ func (l *ledger) push(e entry) {
 		l.grow()
 	}
 	l.n++
-	*l.at(l.n - 1) = e
-	l.count(e, 1)
+	to := l.at(l.n - 1) // field by field: a copy of the whole waits until the fields of e, just set, are in memory
+	to.kind, to.fate, to.names, to.unnamed = e.kind, e.fate, e.names, e.unnamed
+	to.use, to.slot = e.use, e.slot
+	l.count(to, 1)
 }
 
 // count adds to the counts of a kind of entry; by is 1 or, as it wraps, -1.
-func (l *ledger) count(e entry, by uint32) {
+func (l *ledger) count(e *entry, by uint32) {
 	if e.kind.endsReady() {
 		l.readies += by
 	}
@@ -111,7 +116,7 @@ func (l *ledger) count(e entry, by uint32) {
 // decide notes that the newest entry, of a Query, decides about names.
 func (l *ledger) decide() {
 	if e := l.last(); e.kind == query && !e.names {
-		l.at(l.n - 1).names = true
+		e.names = true
 		l.names++
 	}
 }
@@ -134,7 +139,7 @@ func (l *ledger) pop() {
 
 func (l *ledger) drop() {
 	e := l.at(0)
-	l.count(*e, ^uint32(0))
+	l.count(e, ^uint32(0))
 	*e = entry{}
 	l.head++
 	l.n--
@@ -145,7 +150,7 @@ func (l *ledger) drop() {
 func (l *ledger) startCopy() (ignored, ended bool) {
 	kept := uint32(1) // the copying statement itself
 	for i := uint32(1); i < l.n; i++ {
-		e := *l.at(i)
+		e := l.at(i)
 		switch {
 		case !ended && e.kind == syncPoint:
 			ignored = true
@@ -155,7 +160,7 @@ func (l *ledger) startCopy() (ignored, ended bool) {
 			ended = true
 			continue
 		}
-		*l.at(kept) = e
+		*l.at(kept) = *e
 		kept++
 	}
 	l.n = kept

@@ -14,15 +14,15 @@ func (s *Session) done() {
 		e.slot.there = false
 	}
 	s.settleName(e)
-	s.owed.pop()
 	if e.unnamed {
 		s.unnamed.changed(e)
 	}
+	s.owed.pop()
 	s.forgetAhead()
 }
 
 // settleName takes the server's word about a name of the client's.
-func (s *Session) settleName(e entry) {
+func (s *Session) settleName(e *entry) {
 	switch {
 	case e.use == nil:
 	case e.kind == closing && e.names:
@@ -39,7 +39,7 @@ func (s *Session) settleName(e entry) {
 
 // lose takes the oldest entry out of the ledger: the server has not done it, and will not.
 func (s *Session) lose() {
-	e := s.owed.first()
+	e := *s.owed.first()
 	if e.kind == parsing && e.slot != nil && e.fate != made {
 		if e.slot.ready = e.slot.there; !e.slot.there {
 			s.server.dropSlot(e.slot)
@@ -53,7 +53,7 @@ func (s *Session) lose() {
 	}
 	s.owed.drop()
 	if e.unnamed {
-		s.unnamed.lost(e, s.owed.unnamed == 0)
+		s.unnamed.lost(&e, s.owed.unnamed == 0)
 	}
 }
 

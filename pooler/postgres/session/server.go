@@ -31,23 +31,23 @@ func (s *Session) FromServer(in []byte) Step {
 		return Step{Used: len(in)} // the client has left, the connection is being closed
 	}
 	for {
-		before := v.in
 		p, err := v.in.Next(in[st.Used:])
 		if err != nil || malformed(p) {
 			return Step{Do: Break}
 		}
 		if p.Raw == nil {
-			return s.more(st)
+			s.more(&st)
+			return st
 		}
 		late := p.First && s.owed.first().fate == made
 		own := !late && s.keeps(p)
 		if (late || own) && st.Used > 0 { // each gets a step of its own
-			v.in = before
+			v.in.Back(p)
 			return st
 		}
 		switch {
 		case late:
-			v.in = before
+			v.in.Back(p)
 			st.Inject = s.emit()
 			return st
 		case own:
@@ -123,10 +123,10 @@ func (s *Session) keeps(p wire.Piece) bool {
 	return e.replays()
 }
 
-func (e entry) replays() bool { return e.kind == replay || e.kind == replayName }
+func (e *entry) replays() bool { return e.kind == replay || e.kind == replayName }
 
 // rewords says whether the client is told another error than the server's.
-func (s *Session) rewords(e entry, body []byte) bool {
+func (s *Session) rewords(e *entry, body []byte) bool {
 	switch e.kind {
 	case refusedNames, refusedMany, refusedText, refusedBlock, refusedShape, replay, replayName:
 		return true
@@ -135,11 +135,11 @@ func (s *Session) rewords(e entry, body []byte) bool {
 }
 
 // leaks says that an error shows a name that the pooler has given to a statement.
-func leaks(e entry, body []byte) bool {
+func leaks(e *entry, body []byte) bool {
 	return e.use != nil && bytes.Contains(body, []byte(e.serverName()))
 }
 
-func (e entry) serverName() string {
+func (e *entry) serverName() string {
 	if e.slot != nil {
 		return e.slot.stmt.name
 	}
@@ -200,7 +200,7 @@ func (s *Session) swallow(p wire.Piece) []byte {
 }
 
 // reword notes an error and returns what the client is told in its place.
-func (s *Session) reword(e entry, p wire.Piece) []byte {
+func (s *Session) reword(e *entry, p wire.Piece) []byte {
 	var reply []byte
 	switch {
 	case e.kind == replayName:
@@ -231,11 +231,11 @@ func (s *Session) reword(e entry, p wire.Piece) []byte {
 
 // rename returns an error with the client's name of a statement in the place of the server's. Of a long error this is the
 // beginning, and the rest is passed on.
-func (s *Session) rename(e entry, p wire.Piece) []byte {
+func (s *Session) rename(e *entry, p wire.Piece) []byte {
 	v := s.server
 	v.swallows = false
 	body := bytes.ReplaceAll(p.Body(), []byte(e.serverName()), []byte(e.use.name))
-	v.scratch = wire.AppendStart(v.scratch[:0], p.Type, p.Length+len(body)-len(p.Body()))
+	v.scratch = wire.AppendStart(v.scratch[:0], p.Type, p.Length()+len(body)-len(p.Body()))
 	v.scratch = append(v.scratch, body...)
 	return v.scratch
 }

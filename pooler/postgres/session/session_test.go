@@ -385,18 +385,32 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkTransaction(b *testing.B) {
-	all := NewStatements(100)
-	s, server := New(Transaction, all, nil), NewServer(all, nil)
-	in := sql("SELECT abalance FROM pgbench_accounts WHERE aid = 1234567;")
-	out := bytes.Join([][]byte{message('T', make([]byte, 40)...), row, tag("SELECT 1"), ready('I')}, nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		s.FromClient(in)
-		s.Attach(server)
-		s.FromClient(in)
-		s.Sent()
-		s.Delivering()
-		s.FromServer(out)
-		s.Delivered()
+	const text = "SELECT abalance FROM pgbench_accounts WHERE aid = 1234567;"
+	result := bytes.Join([][]byte{message('T', make([]byte, 28)...), row, tag("SELECT 1"), ready('I')}, nil)
+	for _, c := range []struct {
+		name    string
+		in, out []byte
+	}{
+		{"simple", sql(text), result},
+		{"extended", bytes.Join([][]byte{parse("", text), bindTo(""), message('D', 'P', 0), executeAll, syncAll}, nil),
+			bytes.Join([][]byte{parsed, bound, result}, nil)},
+		{"60 rows of 1 kB", sql(text), append(bytes.Repeat(message('D', make([]byte, 1000)...), 60), result...)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			all := NewStatements(100)
+			s, server := New(Transaction, all, nil), NewServer(all, nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.FromClient(c.in)
+				s.Attach(server)
+				s.FromClient(c.in)
+				s.Sent()
+				s.Delivering()
+				s.FromServer(c.out)
+				if s.Delivered() != Release {
+					b.Fatal("the connection is not released")
+				}
+			}
+		})
 	}
 }

@@ -239,7 +239,7 @@ func (s *Session) givesBack(p wire.Piece) bool {
 }
 
 // giveBack notes a setting that the client is not told, or is told in another way.
-func (s *Session) giveBack(p wire.Piece, e entry) []byte {
+func (s *Session) giveBack(p wire.Piece, e *entry) []byte {
 	name, value, err := wire.ParseParameterStatus(p.Body())
 	if !p.Last || err != nil {
 		return nil

@@ -107,13 +107,18 @@ func (t *text) feed(piece []byte) {
 
 // letters takes the letters and digits that a piece begins with, and returns how many there are. Most of a text is such.
 func (t *text) letters(piece []byte) (n int) {
+	have := int(t.wordLen)
 	for ; n < len(piece); n++ {
 		l := class[piece[n]]
 		if l == 0 {
 			break
 		}
-		t.letter(l)
+		if have < len(t.word) {
+			t.word[have] = l
+			have++
+		}
 	}
+	t.wordLen = uint8(have)
 	return n
 }
 

@@ -83,7 +83,7 @@ func (u *unnamed) bound() *keepsake {
 }
 
 // changed takes the server's word that it has done what e stands for.
-func (u *unnamed) changed(e entry) {
+func (u *unnamed) changed(e *entry) {
 	u.here = true
 	k := u.kept
 	if e.fate == hidden || k == nil {
@@ -111,7 +111,7 @@ func (u *unnamed) settle() {
 }
 
 // lost takes the news that the server will not do what e stands for; last: nothing else is under way.
-func (u *unnamed) lost(e entry, last bool) {
+func (u *unnamed) lost(e *entry, last bool) {
 	if e.fate == hidden {
 		return
 	}

@@ -24,20 +24,29 @@ type Scanner struct {
 	typ    byte
 }
 
-// Piece is a part of one message. Most messages come in one piece.
+// Piece is a part of one message. Most messages come in one piece. It has four
+// fields and four words, as the compiler keeps a struct in registers only up to
+// there.
 type Piece struct {
 	// Raw is a part of the buffer given to Next: what to forward, unchanged. Nil if
 	// more bytes are needed first.
-	Raw []byte
-	// Length is the size in bytes of the whole body, as claimed and checked.
-	Length int
+	Raw    []byte
+	length uint32
 	// Type is the type of the message.
 	Type byte
-	// First says that Raw begins with the message's header.
+	Place
+}
+
+// Place is where in its message a Piece is.
+type Place struct {
+	// First says that the piece begins with the message's header.
 	First bool
-	// Last says that the message ends with Raw.
+	// Last says that the message ends with the piece.
 	Last bool
 }
+
+// Length is the size in bytes of the whole body, as claimed and checked.
+func (p Piece) Length() int { return int(p.length) }
 
 // Whole says that the piece is a complete message.
 func (p Piece) Whole() bool { return p.First && p.Last }
@@ -77,7 +86,7 @@ func (s *Scanner) Next(buf []byte) (Piece, error) {
 	}
 	body := min(have, int(length))
 	s.typ, s.length, s.left = typ, length, length-uint32(body)
-	return Piece{Raw: buf[:HeaderSize+body], Length: int(length), Type: typ, First: true, Last: s.left == 0}, nil
+	return Piece{Raw: buf[:HeaderSize+body], length: length, Type: typ, Place: Place{First: true, Last: s.left == 0}}, nil
 }
 
 // middle returns what buf holds of a message whose first piece is gone.
@@ -88,12 +97,21 @@ func (s *Scanner) middle(buf []byte) Piece {
 	}
 	n := min(uint64(len(buf)), uint64(s.left))
 	s.left -= uint32(n)
-	return Piece{Raw: buf[:n], Length: int(s.length), Type: s.typ, Last: s.left == 0}
+	return Piece{Raw: buf[:n], length: s.length, Type: s.typ, Place: Place{Last: s.left == 0}}
 }
 
 // Unread puts back the last n bytes of the piece that Next has just returned: they
 // come again, as the middle of their message.
 func (s *Scanner) Unread(n int) { s.left += uint32(n) }
+
+// Back puts back the piece that Next has just returned.
+func (s *Scanner) Back(p Piece) {
+	if p.First {
+		s.left = 0
+	} else {
+		s.Unread(len(p.Raw))
+	}
+}
 
 // Want is how many bytes the buffer must hold before Next, which has just
 // returned no piece, has one to return. It is at most HeaderSize plus what the

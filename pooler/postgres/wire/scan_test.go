@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"reflect"
 	"testing"
+	"unsafe"
 )
 
 // header returns a message's type and a length field of any value.
@@ -52,7 +54,7 @@ func TestLengthThatPostgreSQLRefusesIsAProtocolViolation(t *testing.T) {
 func TestTheLargestAllowedLengthIsAccepted(t *testing.T) {
 	s := Scanner{Rules: FrontendRules(nil)}
 	piece, err := s.Next(header(TypeQuery, MaxLargeBody+4))
-	if err != nil || !piece.First || piece.Last || piece.Length != MaxLargeBody {
+	if err != nil || !piece.First || piece.Last || piece.Length() != MaxLargeBody {
 		t.Fatalf("Next = %+v, %v", piece, err)
 	}
 	if s.Left() != MaxLargeBody {
@@ -66,7 +68,7 @@ func TestALargeRowPassesInPiecesOfASmallBuffer(t *testing.T) {
 	buf := make([]byte, 16<<10)
 	copy(buf, header(TypeDataRow, body+4))
 	piece, err := s.Next(buf)
-	if err != nil || !piece.First || piece.Last || len(piece.Raw) != len(buf) || piece.Length != body {
+	if err != nil || !piece.First || piece.Last || len(piece.Raw) != len(buf) || piece.Length() != body {
 		t.Fatalf("first piece: %v, %v", piece.First, err)
 	}
 	passed := len(piece.Body())
@@ -202,6 +204,36 @@ func TestAnySplitOfAStreamGivesTheSameMessages(t *testing.T) {
 		if most > HeaderSize+32+step {
 			t.Fatalf("%d bytes at a time: held %d bytes", step, most)
 		}
+	}
+}
+
+func TestAPieceThatIsPutBackComesAgain(t *testing.T) {
+	s := Scanner{Rules: BackendRules(nil)}
+	row := append(header(TypeDataRow, 4+100), make([]byte, 100)...)
+	stream := AppendReadyForQuery(append(row, row...), StatusIdle)
+	for len(stream) > 0 {
+		portion := stream[:min(40, len(stream))]
+		left := s.Left()
+		first, err := s.Next(portion)
+		if err != nil || first.Raw == nil {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		s.Back(first)
+		if s.Left() != left {
+			t.Fatalf("%d bytes of the message are left, %d before", s.Left(), left)
+		}
+		if again, err := s.Next(portion); err != nil || !reflect.DeepEqual(again, first) {
+			t.Fatalf("%+v, %v comes behind %+v", again, err, first)
+		}
+		stream = stream[len(first.Raw):]
+	}
+}
+
+// See Piece: one that is larger costs a hundred nanoseconds and more in each transaction.
+func TestAPieceFitsIntoRegisters(t *testing.T) {
+	piece := reflect.TypeFor[Piece]()
+	if words := piece.Size() / unsafe.Sizeof(uintptr(0)); words > 4 || piece.NumField() > 4 {
+		t.Errorf("it has %d fields and %d words, want at most 4 of each", piece.NumField(), words)
 	}
 }
 
