@@ -213,7 +213,9 @@ func (cl *client) carry(in []byte, st *session.Step) bool {
 			*out = (*out)[:0]
 		}
 	}
-	cl.traffic.received.Add(uint64(st.Forward))
+	if st.Forward > 0 {
+		cl.traffic.received.Add(uint64(st.Forward))
+	}
 	switch {
 	case st.Do == session.Close && len(st.Reply) == 0:
 		cl.leave(true)
@@ -303,7 +305,7 @@ func (cl *client) deliver(in []byte) (used int, ok bool) {
 
 // count adds what the machine has counted to the sums.
 func (cl *client) count() {
-	cl.traffic.count(cl.machine.Take())
+	cl.traffic.count(cl.machine.Counts())
 	cl.watched.see(cl.traffic, cl.machine.Phase())
 	switch reason := cl.machine.Pinned(); {
 	case cl.closing: // it is not counted any more

@@ -89,21 +89,21 @@ func (t *traffics) list() []*traffic {
 	return list
 }
 
-// count adds what a session has counted.
-func (t *traffic) count(c session.Counts) {
-	if c == (session.Counts{}) {
-		return // as for most steps
-	}
-	for _, n := range [...]struct {
-		of *atomic.Uint64
-		n  uint32
-	}{
-		{&t.queries, c.Queries}, {&t.transactions, c.Transactions}, {&t.refused, c.Refused},
-		{&t.parses, c.Parses}, {&t.serverParses, c.ServerParses}, {&t.binds, c.Binds},
-	} {
-		if n.n > 0 {
-			n.of.Add(uint64(n.n))
-		}
+// count moves what a session has counted to the sums.
+func (t *traffic) count(c *session.Counts) {
+	move(&c.Queries, &t.queries)
+	move(&c.Transactions, &t.transactions)
+	move(&c.Refused, &t.refused)
+	move(&c.Parses, &t.parses)
+	move(&c.ServerParses, &t.serverParses)
+	move(&c.Binds, &t.binds)
+}
+
+// move adds n to a sum, and makes it 0, as most are already.
+func move(n *uint32, to *atomic.Uint64) {
+	if *n > 0 {
+		to.Add(uint64(*n))
+		*n = 0
 	}
 }
 

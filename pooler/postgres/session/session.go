@@ -158,12 +158,8 @@ func (s *Session) Torn() bool {
 	return s.torn || s.server != nil && s.server.in.Left() > 0 && !s.server.swallows
 }
 
-// Take returns what was counted since the last call.
-func (s *Session) Take() Counts {
-	counts := s.counts
-	s.counts = Counts{}
-	return counts
-}
+// Counts are what was counted. Who adds them up makes them 0.
+func (s *Session) Counts() *Counts { return &s.counts }
 
 // Sent tells that everything FromClient told to send has been handed to the server's connection.
 func (s *Session) Sent() Action {

@@ -200,7 +200,7 @@ func TestNamesAreRefusedIfTheyAreSwitchedOff(t *testing.T) {
 	l.answers(1000, parsed, bound, tag("INSERT 0 1"), fail("26000"), ready('I'))
 	l.want("the client gets", types(t, serverTypes, l.toCli.Bytes()), "1 2 C E:0A000 Z:I")
 	l.wantDid(Acquire, Release)
-	if got := l.s.Take().Refused; got != 1 {
+	if got := l.s.Counts().Refused; got != 1 {
 		t.Errorf("%d refusals are counted, want 1", got)
 	}
 }
