@@ -474,3 +474,115 @@ func TestALoopIsGivenAProcessorMoreThanThereAreLoops(t *testing.T) {
 		t.Errorf("with one loop there are %d processors", n)
 	}
 }
+
+// gate accepts connections.
+type gate struct {
+	loop.Socket
+	fds   []int
+	errs  []error
+	ready chan struct{}
+}
+
+func (g *gate) Ready(loop.Interest) {
+	for {
+		fd, err := g.Accept()
+		if err != nil {
+			g.errs = append(g.errs, err)
+			break
+		}
+		g.fds = append(g.fds, fd)
+	}
+	g.ready <- struct{}{}
+}
+
+func TestALoopAcceptsConnections(t *testing.T) {
+	l := start(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := loop.Take(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{ready: make(chan struct{}, 10)}
+	on(l, func() {
+		if err := g.Open(l, fd, g); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { on(l, g.Close) })
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	<-g.ready
+	e := &echo{buf: make([]byte, 4096), ended: make(chan struct{})}
+	on(l, func() {
+		if len(g.fds) != 1 || len(g.errs) != 1 || g.errs[0] != loop.ErrAgain {
+			t.Errorf("%v are accepted, then the errors are %v", g.fds, g.errs)
+		}
+		if err := e.Open(l, g.fds[0], e); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { on(l, e.Close) })
+	exchange(t, c, []byte("hello"))
+}
+
+func TestASocketThatIsReleasedGoesOnAsAConnectionAndComesBack(t *testing.T) {
+	l := start(t)
+	c, e := echoOn(t, l)
+	for range 3 {
+		exchange(t, c, []byte("on the loop"))
+		var fd int
+		on(l, func() { fd = e.Release() })
+		conn, err := loop.Conn(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("beside it"))
+		if _, err := io.ReadFull(conn, make([]byte, len("beside it"))); err != nil {
+			t.Fatal(err)
+		}
+		if fd, err = loop.Take(conn); err != nil {
+			t.Fatal(err)
+		}
+		on(l, func() {
+			if err := e.Open(l, fd, e); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	exchange(t, c, []byte("hello"))
+}
+
+func TestWhoASocketIsGivenToIsToldWhatItIsReadyFor(t *testing.T) {
+	l := start(t)
+	ours, fd := pair(t)
+	var turns []byte
+	first := &taker{name: 'a', turns: &turns}
+	second := &echo{buf: make([]byte, 4096), ended: make(chan struct{})}
+	on(l, func() {
+		if err := first.Open(l, fd, first); err != nil {
+			t.Error(err)
+		}
+		first.Handle(handlerFunc(func(loop.Interest) {
+			n, _ := first.Read(second.buf)
+			first.Write(second.buf[:n])
+		}))
+	})
+	t.Cleanup(func() { on(l, first.Close) })
+	exchange(t, ours, []byte("hello"))
+	on(l, func() {
+		if len(turns) > 0 {
+			t.Error("the first owner is told")
+		}
+	})
+}
+
+type handlerFunc func(loop.Interest)
+
+func (f handlerFunc) Ready(ready loop.Interest) { f(ready) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -45,12 +46,12 @@ type Socket struct {
 	repeats    bool // in loop.again
 }
 
-// Take takes the descriptor out of a net.Conn, which is closed. It is the caller's then.
-func Take(conn net.Conn) (fd int, err error) {
-	defer conn.Close()
-	owner, ok := conn.(syscall.Conn)
+// Take takes the descriptor out of a net.Conn or net.Listener, which is closed. It is the caller's then.
+func Take(from io.Closer) (fd int, err error) {
+	defer from.Close()
+	owner, ok := from.(syscall.Conn)
 	if !ok {
-		return 0, fmt.Errorf("a %T has no descriptor", conn)
+		return 0, fmt.Errorf("a %T has no descriptor", from)
 	}
 	raw, err := owner.SyscallConn()
 	if err != nil {
@@ -67,6 +68,13 @@ func Take(conn net.Conn) (fd int, err error) {
 		err = errno
 	}
 	return fd, err
+}
+
+// Conn makes a net.Conn of a descriptor, which is closed if that fails.
+func Conn(fd int) (net.Conn, error) {
+	file := os.NewFile(uintptr(fd), "")
+	defer file.Close()
+	return net.FileConn(file)
 }
 
 // Open gives a descriptor that does not block to the loop, watched for reading.
@@ -118,6 +126,9 @@ func (s *Socket) drop() {
 	s.dropped = true
 }
 
+// Handle makes h the socket's owner, which is told from now on what it is ready for.
+func (s *Socket) Handle(h Handler) { s.handler = h }
+
 // Again has the loop call Ready once more, after the others had their turn, for what is watched.
 func (s *Socket) Again() {
 	if !s.repeats && !s.closed {
@@ -128,13 +139,8 @@ func (s *Socket) Again() {
 
 // Move gives the socket to another loop, which then calls moved. Its owner does nothing with it meanwhile.
 func (s *Socket) Move(to *Loop, moved func(error)) {
-	interest := s.interest
-	if !s.dropped {
-		_ = s.control(syscall.EPOLL_CTL_DEL)
-	}
-	s.loop.sockets[s.fd] = nil
-	repeats := s.repeats
-	s.loop.forget(s)
+	interest, repeats := s.interest, s.repeats
+	s.leave()
 	s.loop = nil
 	to.Post(func() {
 		err := s.enter(to, interest)
@@ -143,6 +149,35 @@ func (s *Socket) Move(to *Loop, moved func(error)) {
 		}
 		moved(err)
 	})
+}
+
+// Release takes the socket out of the loop. The descriptor is the caller's then, and the Socket is as it was before Open.
+func (s *Socket) Release() (fd int) {
+	s.leave()
+	fd = int(s.fd)
+	*s = Socket{}
+	return fd
+}
+
+// leave takes the socket out of the loop's lists.
+func (s *Socket) leave() {
+	if !s.dropped {
+		_ = s.control(syscall.EPOLL_CTL_DEL)
+	}
+	s.loop.sockets[s.fd] = nil
+	s.loop.forget(s)
+}
+
+// Accept accepts a connection, as a descriptor that does not block. It returns ErrAgain if there is none.
+func (s *Socket) Accept() (fd int, err error) {
+	fd, errno := accept(s.fd)
+	switch errno {
+	case 0:
+		return fd, nil
+	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED:
+		return 0, ErrAgain
+	}
+	return 0, errno
 }
 
 // Read reads what is there. It returns io.EOF at the end, and ErrAgain if there is nothing.
@@ -193,7 +228,7 @@ func (s *Socket) Close() {
 	}
 	s.closed = true
 	s.loop.sockets[s.fd] = nil
-	_ = syscall.Close(int(s.fd))
+	shut(s.fd)
 }
 
 // Reset closes the socket, and what the other side has not taken is lost.

@@ -20,7 +20,7 @@ func epollSleep(epoll int, events []syscall.EpollEvent) (int, syscall.Errno) {
 	return int(n), err
 }
 
-// receive and send do not block, so that the scheduler need not know of them either.
+// receive, send, accept and shut do not block, so that the scheduler need not know of them either.
 func receive(fd int32, b []byte) (int, syscall.Errno) {
 	n, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 		syscall.MSG_DONTWAIT, 0, 0)
@@ -32,6 +32,14 @@ func send(fd int32, b []byte) (int, syscall.Errno) {
 		syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
 	return int(n), err
 }
+
+func accept(fd int32) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), 0, 0, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
+	return int(n), err
+}
+
+// shut closes a socket, whose last bytes are sent in the background.
+func shut(fd int32) { _, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 func eventfd() (int, error) {
 	fd, _, err := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
