@@ -4,18 +4,18 @@ import (
 	"crypto/tls"
 	"flag"
 	"log/slog"
-	"net"
 	"os"
 	"strconv"
 	"time"
 
+	"github.com/weir-dev/weir/pooler/listen"
 	"github.com/weir-dev/weir/pooler/postgres"
 )
 
 // weirMain is Weir in the bench: the engine as cmd/pooler runs it, without an operator to give it its share of connections.
 func weirMain(args []string) error {
 	flags := flag.NewFlagSet("weir", flag.ExitOnError)
-	listen := flags.String("listen", "", "address for clients")
+	address := flags.String("listen", "", "address for clients")
 	server := flags.Int("server", 0, "port of the server")
 	certificate := flags.String("certificate", "", "what the names of the certificate's and the key's file begin with")
 	_ = flags.Parse(args)
@@ -44,7 +44,7 @@ func weirMain(args []string) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", *listen)
+	ln, err := listen.TCP(*address)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/pooler/config"
+	"github.com/weir-dev/weir/pooler/listen"
 	"github.com/weir-dev/weir/pooler/podapi"
 	"github.com/weir-dev/weir/pooler/window"
 )
@@ -105,7 +106,7 @@ func (a *Agent) mustListen(d *destination) bool {
 // listen opens the port of a destination.
 func (a *Agent) listen(d *destination, port int) {
 	address := net.JoinHostPort(a.opts.ListenHost, strconv.Itoa(port))
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen.TCP(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weir-dev/weir/pooler/postgres/login"
 )
@@ -11,18 +12,18 @@ import (
 // account is a user who may come in. What is derived from the passwords is derived once.
 type account struct {
 	values     Passwords
-	credential func() (login.Credential, error) // what the client is checked against
+	credential func() (login.Credential, error) // what the client is checked against; the first time takes milliseconds
+	derived    atomic.Bool                      // that time is over
 	logins     *logins                          // what its server connections log in with
 }
 
 func newAccount(name string, values Passwords, salting login.Salting, allowMD5 bool) *account {
-	return &account{
-		values: values,
-		logins: newLogins(values),
-		credential: sync.OnceValues(func() (login.Credential, error) {
-			return login.NewCredential(name, values, salting, allowMD5)
-		}),
-	}
+	a := &account{values: values, logins: newLogins(values)}
+	a.credential = sync.OnceValues(func() (login.Credential, error) {
+		defer a.derived.Store(true)
+		return login.NewCredential(name, values, salting, allowMD5)
+	})
+	return a
 }
 
 // logins are what one user may log in to the server with. A verifier cannot: until a client's own proof has shown what it

@@ -61,14 +61,21 @@ type identity struct {
 
 func (cl *client) key() key { return cl.who.Value().key }
 
-// start begins to serve a client that has logged in.
+// start takes a client that has logged in elsewhere to its lane.
 func (cl *client) start(fd int, rest []byte) {
-	cl.started, cl.saved = true, rest
+	cl.saved = rest
 	if err := cl.socket.Open(cl.lane.Loop, fd, cl); err != nil {
 		cl.engine.log.Warn("cannot watch a client", "error", err)
+		cl.started = true
 		cl.close()
 		return
 	}
+	cl.begin()
+}
+
+// begin begins to serve a client that has logged in.
+func (cl *client) begin() {
+	cl.started = true
 	cl.resume()
 	cl.letGo()
 }

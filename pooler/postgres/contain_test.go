@@ -91,12 +91,12 @@ func TestAServerConnectionWhoseMachinePanicsIsBroken(t *testing.T) {
 func TestAClientWhoseLoginPanicsIsToldAndLetGo(t *testing.T) {
 	theirs, ours := tcpPair(t)
 	defer ours.Close()
-	en := &entry{client: &client{engine: logTo(io.Discard)}, net: ours, settings: &settings{}}
+	en := &entry{client: &client{engine: logTo(io.Discard)}, net: ours, in: new(input), settings: &settings{}}
 	if _, err := theirs.Write(wire.AppendSSLRequest(nil)); err != nil {
 		t.Fatal(err)
 	}
 	in := make(chan bool)
-	go func() { in <- en.talk() }()
+	go func() { in <- en.talk(login.Read, nil) }()
 	got := make([]byte, len(failedMessage))
 	if _, err := io.ReadFull(theirs, got); err != nil || !bytes.Equal(got, failedMessage) {
 		t.Errorf("it is told %q, %v", got, err)

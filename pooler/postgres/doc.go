@@ -7,13 +7,25 @@
 //	                         v
 //	                      pool.Set, one pool for each key {database, user, startup parameters}
 //
+//	accept ──> login on the lane ───────────────────> session on the lane
+//	                 └──> login in a goroutine ──────────┘
+//	                               └──> console
+//
 // Thinking is done by machines without I/O: login.Client, login.Server and session.Session. What is here carries bytes.
 //
 // # Decisions
 //
-//   - What may take long or block has a goroutine: TLS handshakes, logins, dials, cancel requests, the console. A client that
-//     has logged in, and a server connection, belong to a lane: an event loop (package loop), on which all that happens to
-//     them happens, one thing after the other. So sessions need no lock.
+//   - A client, and a server connection that is logged in, belong to a lane: an event loop (package loop), on which all that
+//     happens to them happens, one thing after the other. So sessions need no lock.
+//   - What may take long or block has a goroutine: dials, cancel requests, the console, and steps of a login that wait for
+//     somebody else than the client.
+//   - A login begins on its client's lane if the listener is one of package listen, which is on a lane, too: to be accepted, read
+//     and answered there costs no change of thread. It leaves the lane for a goroutine when the next step may take long, and the
+//     client comes back when it is in. Such steps are TLS, a user to be looked up, a password whose keys are not derived yet, a
+//     server to be asked for the welcome, the console, a walsender, a cancel request, and a refusal, which waits for the client
+//     to read it. Connections of other listeners begin in a goroutine. What is decided is decided by the same code.
+//   - Logins on a lane have no timer each: the rounds that enforce timeouts look at them, so that one lasts an eighth longer at
+//     most. A client that connects and says nothing has another second, see package listen.
 //   - A client stays on its lane. A server connection that is lent to a client of another lane moves there; pools prefer one
 //     that was last used on the client's. How many lanes: half as many as processors, one at least.
 //   - Each server connection is read for its whole life. So one that dies or speaks up while idle is known to be broken

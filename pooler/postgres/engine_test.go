@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/weir-dev/weir/pooler/listen"
 	"github.com/weir-dev/weir/pooler/postgres"
 	"github.com/weir-dev/weir/pooler/postgres/pgtest"
 )
@@ -61,11 +62,26 @@ func startDB(t testing.TB, opts pgtest.Options) *pgtest.Server {
 // serve runs an Engine with this Config on a loopback port.
 func serve(t testing.TB, db *pgtest.Server, cfg postgres.Config) *fixture {
 	t.Helper()
-	e, err := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)), Loops: loops})
+	ln, err := listen.TCP("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveFrom(t, ln, db, cfg)
+}
+
+// serveBesideLanes is serve with a listener of package net: clients come in, and log in, whatever the lanes do.
+func serveBesideLanes(t testing.TB, db *pgtest.Server, cfg postgres.Config) *fixture {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveFrom(t, ln, db, cfg)
+}
+
+func serveFrom(t testing.TB, ln net.Listener, db *pgtest.Server, cfg postgres.Config) *fixture {
+	t.Helper()
+	e, err := postgres.New(postgres.Options{Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil)), Loops: loops})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,12 @@ import (
 )
 
 // checkPassword begins the exchange of the client's user. A name without an account gets one, too.
-func (en *entry) checkPassword(out []byte) ([]byte, login.Action) {
+func (en *entry) checkPassword(may bool, out []byte) ([]byte, login.Action) {
 	user := en.login.Startup().User
 	if en.account == nil && en.settings.Auth.Lookup != nil {
+		if !may {
+			return out, login.LookUpUser
+		}
 		account, err := en.lookUpAccount()
 		if err != nil {
 			return en.refuseLookup(err, out)
@@ -20,6 +23,9 @@ func (en *entry) checkPassword(out []byte) ([]byte, login.Action) {
 	}
 	if en.account == nil {
 		return en.login.SetUser(false, login.Credential{}, out)
+	}
+	if !may && !en.account.derived.Load() {
+		return out, login.LookUpUser
 	}
 	credential, err := en.account.credential()
 	if err != nil {

@@ -57,3 +57,12 @@ func (e *Engine) Confuse(pid uint32) {
 	defer cl.lane.hold()()
 	cl.machine = session.New(session.Transaction, nil, nil)
 }
+
+// Entries is how many logins are under way on lanes, when these have done more of what there is to do.
+func (e *Engine) Entries() (n int) {
+	e.HoldLanes()()
+	for _, l := range e.lanes {
+		n += int(l.pending.Load())
+	}
+	return n
+}

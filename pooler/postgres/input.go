@@ -62,6 +62,14 @@ func (in *input) makeRoom(want int) {
 	in.from, in.to = 0, copy(in.buffer(), left)
 }
 
+// inputOf is an input that holds b, of largeInput bytes at most.
+func inputOf(b []byte) *input {
+	in := new(input)
+	in.makeRoom(len(b))
+	in.to = copy(in.buffer(), b)
+	return in
+}
+
 // drop gives the memory up.
 func (in *input) drop() {
 	if in.large != nil {

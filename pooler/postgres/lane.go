@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-dev/weir/pooler/loop"
@@ -20,6 +21,8 @@ type lane struct {
 	cipher  []byte // TLS on its way to a socket
 	out     []byte // what several steps have told to send, to go out at once
 	waiters waiters
+	entries []*entry     // logins that are under way here
+	pending atomic.Int32 // how many
 }
 
 func newLane(tag uint64) (*lane, error) {
@@ -59,6 +62,7 @@ func (e *Engine) closeLanes() {
 	}
 	for _, l := range e.lanes {
 		l.Post(l.waiters.stop)
+		l.Post(l.endEntries)
 		l.Close()
 	}
 }

@@ -14,7 +14,7 @@ func apart(t *testing.T) (f *fixture, a, b *pgx.Conn) {
 	db := startDB(t, pgtest.Options{})
 	cfg := config(db)
 	cfg.Limits.MaxOpen = 1
-	f = serve(t, db, cfg)
+	f = serveBesideLanes(t, db, cfg)
 	a = f.connect()
 	for b = f.connect(); f.ShareLane(a.PgConn().PID(), b.PgConn().PID()); {
 		b = f.connect()

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"slices"
 	"sync"
 
@@ -18,14 +19,16 @@ type registry struct {
 	all  map[uint32]*client // by process ID
 	last uint64             // id of the client that came last
 	pod  podID
-	seal [sha256.Size]byte // what secrets are made with
-	gone chan struct{}     // closed when the last client has gone; nil: nobody waits for that
+	seal hash.Hash     // what makes secrets, with a key of this process
+	gone chan struct{} // closed when the last client has gone; nil: nobody waits for that
 }
 
 func (r *registry) init(pod podID) {
 	r.pod = pod
 	r.all = make(map[uint32]*client)
-	rand.Read(r.seal[:]) // never fails
+	var key [sha256.Size]byte
+	rand.Read(key[:]) // never fails
+	r.seal = hmac.New(sha256.New, key[:])
 }
 
 func (r *registry) len() int {
@@ -69,11 +72,11 @@ func (r *registry) name(cl *client, length int) login.CancelKey {
 }
 
 // secretOf makes a client's secret: it begins with the pod's ID, and the rest nobody else can make of the client's number.
-// Made anew when it is asked for, it takes no memory of the many clients that never cancel.
+// Made anew when it is asked for, it takes no memory of the many clients that never cancel. mu is locked.
 func (r *registry) secretOf(cl *client) []byte {
-	mac := hmac.New(sha256.New, r.seal[:])
-	mac.Write(binary.BigEndian.AppendUint64(nil, cl.id))
-	return mac.Sum(slices.Clone(r.pod[:]))[:cl.secret]
+	r.seal.Reset()
+	r.seal.Write(binary.BigEndian.AppendUint64(nil, cl.id))
+	return r.seal.Sum(slices.Clone(r.pod[:]))[:cl.secret]
 }
 
 // find returns the client that a cancel request names; nil: none.

@@ -56,7 +56,7 @@ const (
 // round is the time between two looks at the clients.
 func (t Timeouts) round() time.Duration {
 	round := slowestRound
-	for _, limit := range [...]time.Duration{t.ClientIdle, t.IdleInTransaction, t.Query, t.Transaction} {
+	for _, limit := range [...]time.Duration{t.Login, t.ClientIdle, t.IdleInTransaction, t.Query, t.Transaction} {
 		if limit > 0 {
 			round = min(round, limit/8)
 		}
@@ -120,8 +120,18 @@ func (e *Engine) enforceTimeouts() {
 			if t := e.settings.Load().Timeouts; t.bounded() {
 				e.enforceAll(t, momentOf(now))
 			}
+			e.expireLogins(now)
 		}
 		tick.Reset(e.settings.Load().Timeouts.round())
+	}
+}
+
+// expireLogins has the lanes look at the logins that are under way there.
+func (e *Engine) expireLogins(now time.Time) {
+	for _, l := range e.lanes {
+		if l.pending.Load() > 0 {
+			l.Post(func() { l.expireEntries(now) })
+		}
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/weir-dev/weir/pooler/loop"
 	"github.com/weir-dev/weir/pooler/pool"
 	"github.com/weir-dev/weir/pooler/postgres/wire"
 )
@@ -94,15 +96,21 @@ func (w *welcomes) keep(servers *pool.Set[key, *conn]) {
 	}
 }
 
+// errLong is welcome's, if it may not take long.
+var errLong = errors.New("the server must be asked")
+
 // welcome returns what the server reports to the logins of a client's key, and the settings that the client has asked for as
-// the server writes them. What is not known is found out on a server connection.
-func (en *entry) welcome(wanted []wire.Param) (told, chosen []wire.Param, err error) {
+// the server writes them. What is not known is found out on a server connection, if it may take long.
+func (en *entry) welcome(may bool, wanted []wire.Param) (told, chosen []wire.Param, err error) {
 	e := en.engine
 	known, foreign := divide(wanted)
 	question := askedFor(en.key, foreign)
 	told, ok := e.welcomes.get(en.key)
 	answer, answered := e.welcomes.answered(question)
 	if !ok || len(foreign) > 0 && !answered || en.replicates { // who has no right to is told so at the login
+		if !may {
+			return nil, nil, errLong
+		}
 		if told, answer, err = en.inquire(foreign); err != nil {
 			return nil, nil, err
 		}
@@ -138,8 +146,11 @@ func isPlain(name string) bool {
 	return len(name) < 64
 }
 
-// overlay returns params with other values for some.
+// overlay returns params with other values for some. It may be params itself.
 func overlay(params, values []wire.Param) []wire.Param {
+	if len(values) == 0 {
+		return params
+	}
 	all := slices.Clone(params)
 	for i := range all {
 		for _, v := range values {
@@ -151,8 +162,12 @@ func overlay(params, values []wire.Param) []wire.Param {
 	return all
 }
 
-// inquire finds out what the server reports at a login, and what settings become that a client asks for.
+// inquire finds out what the server reports at a login, and what settings become that a client asks for. The time that it takes
+// is not the client's.
 func (en *entry) inquire(settings []wire.Param) (told, answer []wire.Param, err error) {
+	defer loop.Rest()()
+	en.net.SetDeadline(time.Time{})
+	defer func() { en.net.SetWriteDeadline(time.Now().Add(en.settings.Timeouts.Login)) }()
 	lease, err := en.acquire()
 	if err != nil {
 		return nil, nil, err

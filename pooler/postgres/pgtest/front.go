@@ -3,6 +3,8 @@ package pgtest
 import (
 	"net"
 	"testing"
+
+	"github.com/weir-dev/weir/pooler/listen"
 )
 
 // Engine is what takes clients in front of a Server.
@@ -14,7 +16,7 @@ type Engine interface {
 // Front has an engine take clients on a loopback port until the test ends.
 func Front(t testing.TB, engine Engine) *net.TCPAddr {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := listen.TCP("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
