@@ -16,8 +16,8 @@ var _ = Describe("kubectl weir", Ordered, func() {
 
 	BeforeAll(func() {
 		apply(poolManifest(pool, 2, "postgres.demo.svc", "app-users", ""))
-		started(pool)
 		DeferCleanup(removePool, pool)
+		started(pool)
 	})
 
 	It("shows pools from their status", func() {

@@ -33,7 +33,7 @@ type Handler interface {
 	Ready(Interest)
 }
 
-// Socket is a connected socket that belongs to a loop. Its methods are called on that loop only. The zero Socket is closed.
+// Socket is a connected or listening socket that belongs to a loop. Its methods are called on that loop only. The zero Socket is closed.
 type Socket struct {
 	loop       *Loop
 	handler    Handler
@@ -170,6 +170,9 @@ func (s *Socket) leave() {
 
 // Accept accepts a connection, as a descriptor that does not block. It returns ErrAgain if there is none.
 func (s *Socket) Accept() (fd int, err error) {
+	if s.Closed() {
+		return 0, net.ErrClosed
+	}
 	fd, errno := accept(s.fd)
 	switch errno {
 	case 0:

@@ -105,7 +105,8 @@ func (t *text) feed(piece []byte) {
 	}
 }
 
-// letters takes the letters and digits that a piece begins with, and returns how many there are. Most of a text is such.
+// letters takes the letters and digits that a piece begins with, and returns how many there are. Most of a text is such,
+// so the length is at hand, which letter looks up each time.
 func (t *text) letters(piece []byte) (n int) {
 	have := int(t.wordLen)
 	for ; n < len(piece); n++ {
